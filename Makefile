@@ -1,0 +1,43 @@
+# Needs Python ≥ 3.11 and make; everything else goes into .venv.
+PYTHON ?= python3
+UV     := .venv/bin/uv
+RUN    := .venv/bin/
+READY  := .venv/.synced
+
+.DEFAULT_GOAL := help
+.PHONY: help sandbox demo test check format lock clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit("Hilo needs Python 3.11 or newer, this is "+sys.version.split()[0]+": set PYTHON=") if sys.version_info < (3, 11) else 0'
+	@echo "Preparing .venv (once)…"
+	@$(PYTHON) -m venv .venv
+	@$(RUN)python -m pip install --quiet --disable-pip-version-check uv
+
+# The stamp is written last: an interrupted sync runs again.
+$(READY): pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --locked --extra sandbox --quiet
+	@touch $(READY)
+
+sandbox: $(READY)  ## Kafka, MongoDB, simulators and the four services on this machine
+	@$(RUN)hilo sandbox $(ARGS)
+
+demo: $(READY)  ## the product's story, seen from outside
+	@$(RUN)hilo demo $(ARGS)
+
+test: $(READY)  ## every test
+	@$(RUN)pytest $(ARGS)
+
+check: $(READY)  ## format, lint, types
+	@$(RUN)ruff format --check .
+	@$(RUN)ruff check .
+	@$(RUN)mypy
+
+format: $(READY)
+	@$(RUN)ruff format .
+	@$(RUN)ruff check --fix .
+
+lock: | $(UV)  ## resolve again and write uv.lock
+	@$(UV) lock

@@ -1,0 +1,5 @@
+import sys
+
+from ingress.app import main
+
+sys.exit(main())

@@ -1,0 +1,96 @@
+"""The API for the main backend: start a conversation after a call, look one up, see the queues."""
+
+import hmac
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from ingress.bodies import Problem
+from ingress.settings import IngressSettings
+from kit.errors import BrokerDown, StoreDown
+from kit.ids import call_id
+from kit.kafka.lag import GroupLag, lags
+from kit.kafka.outlet import Outlet
+from kit.logs import get_log
+from kit.reads import Reads
+from kit.service import Tools
+from schemas.attributes import Envelope
+from schemas.contact import UnusableAddress, canonical, parse_address
+from schemas.events import CallCompleted
+from schemas.topics import CALL_COMPLETED
+
+__all__ = ["Accepted", "Api"]
+
+SOURCE = "hilo/api"
+
+
+class Accepted(BaseModel):
+    """The call is in Kafka. The same call told twice has the same id."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    event_id: str = Field(examples=["call_3f1c…"])
+
+
+class Api:
+    def __init__(self, settings: IngressSettings, outlet: Outlet, reads: Reads, tools: Tools) -> None:
+        self._settings = settings
+        self._outlet = outlet
+        self._reads = reads
+        self._tools = tools
+        self._log = get_log("api")
+        self._tokens = [token.get_secret_value().encode() for token in settings.api_token]
+
+    def router(self) -> APIRouter:
+        router = APIRouter(prefix="/api", dependencies=[Depends(self._authorised)])
+        router.add_api_route("/conversations/start-post-call", self.start_post_call, methods=["POST"], status_code=202)
+        router.add_api_route("/conversations/{contact}", self.conversation, methods=["GET"])
+        router.add_api_route("/queue/stats", self.stats, methods=["GET"])
+        return router
+
+    async def start_post_call(self, call: CallCompleted) -> Accepted:
+        """A call has ended: greet its client on WhatsApp. Fields in camelCase or snake_case."""
+        try:
+            contact = canonical(parse_address(call.phone_number))
+        except UnusableAddress as error:
+            raise Problem(422, "phoneNumber cannot be used", {"phoneNumber": str(error)}) from None
+        event_id = call_id(contact, call)
+        envelope = Envelope(event_id, SOURCE, self._tools.clock.now(), contact, call)
+        try:
+            await self._outlet.publish(CALL_COMPLETED.name, envelope, deadline=self._settings.publish_deadline_s)
+        except BrokerDown:
+            raise Problem(503, "Kafka did not acknowledge: try again") from None
+        self._log.info("published", event_id=event_id, contact=contact, topic=CALL_COMPLETED.name)
+        return Accepted(event_id=event_id)
+
+    async def conversation(self, contact: Annotated[str, Path(examples=["+5215512345678"])]) -> dict[str, Any]:
+        """The newest conversation with this contact and its last messages."""
+        try:
+            key = canonical(parse_address(contact))
+            found = await self._reads.conversations(key, limit=1)
+            messages = await self._reads.messages(found[0].id) if found else []
+        except UnusableAddress as error:
+            raise Problem(422, "contact cannot be used", {"contact": str(error)}) from None
+        except StoreDown:
+            raise Problem(503, "MongoDB is away: try again") from None
+        if not found:
+            raise Problem(404, "no conversation with this contact")
+        shown = found[0].model_dump(mode="json", exclude={"lines", "rev", "open_key", "seq"})
+        return {**shown, "messages": [one.model_dump(mode="json", exclude_none=True) for one in messages]}
+
+    async def stats(self) -> list[GroupLag]:
+        """Per topic: records kept, completed by our group, waiting."""
+        try:
+            return await lags(self._settings)
+        except BrokerDown:
+            raise Problem(503, "Kafka is away: try again") from None
+
+    async def _authorised(
+        self, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+    ) -> None:
+        given = credentials.credentials.encode() if credentials else b""
+        if not any([hmac.compare_digest(given, token) for token in self._tokens]):  # noqa: C419  # same time for every token
+            raise Problem(401, "a bearer token is needed (API_TOKEN)")

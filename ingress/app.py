@@ -1,0 +1,48 @@
+"""Bootstrap of the ingress: the only place that builds its clients."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import Response
+
+from ingress.api import Api
+from ingress.bodies import Problem, problem_response
+from ingress.routes import Webhooks
+from ingress.settings import IngressSettings
+from kit.kafka.broker import client_options
+from kit.kafka.outlet import Outlet
+from kit.mongo import Mongo
+from kit.probes import HttpServer, probe_routes
+from kit.reads import Reads
+from kit.service import Service, Tools, run
+
+__all__ = ["build", "main"]
+
+
+def build(settings: IngressSettings, tools: Tools) -> Service:
+    service = Service(tools)
+    outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
+    mongo = Mongo(settings)
+    app = FastAPI(title="Hilo ingress", version="1", redirect_slashes=False)
+    app.include_router(Webhooks(settings, outlet, tools).router())
+    app.include_router(Api(settings, outlet, Reads(mongo.database), tools).router())
+    app.router.routes.extend(probe_routes(service))
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    service.parts = (outlet, HttpServer(app, settings.ingress_port, "INGRESS_PORT"))
+    return service
+
+
+async def _problem(_request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)  # noqa: S101
+    return problem_response(problem)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    """FastAPI's own answer repeats what was sent; ours names the field only."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    fields = {".".join(map(str, fault["loc"][1:])) or "body": fault["msg"] for fault in error.errors()}
+    return problem_response(Problem(422, "the request cannot be used", fields))
+
+
+def main() -> int:
+    return run("ingress", IngressSettings, build)

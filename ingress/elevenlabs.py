@@ -1,0 +1,57 @@
+"""ElevenLabs' post-call webhook: facts that join a call. Source: reference elevenlabs.md §5.
+
+Header `ElevenLabs-Signature: t=<unix>,v0=<hex hmac_sha256(secret, "<t>.<raw body>")>`.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.contact import Contact, UnusableAddress, canonical, parse_address
+from schemas.events import CallFacts, Line
+
+__all__ = ["TOLERANCE_S", "call_facts", "signature_holds"]
+
+TOLERANCE_S = 300  # older ones are replays
+
+
+def signature_holds(secret: str, header: str, body: bytes, now: datetime) -> bool:
+    """Never raises, whatever the header holds."""
+    fields = dict(part.split("=", 1) for part in header.split(",") if "=" in part)
+    moment, given = fields.get("t", ""), fields.get("v0", "")
+    if not moment.isdecimal() or abs(now.timestamp() - int(moment)) > TOLERANCE_S:
+        return False
+    expected = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected.encode(), given.encode())
+
+
+def call_facts(payload: Mapping[str, Any]) -> tuple[Contact, CallFacts] | None:
+    """None for what is no phone call of a known number: audio, failures, and our own text sessions fire it too."""
+    data = payload.get("data")
+    if payload.get("type") != "post_call_transcription" or not isinstance(data, dict):
+        return None
+    metadata = data.get("metadata") or {}
+    phone = (metadata.get("phone_call") or {}).get("external_number")
+    if metadata.get("text_only") or not phone:
+        return None
+    try:
+        return canonical(parse_address(phone)), _facts(data, metadata)
+    except (UnusableAddress, ValidationError, KeyError, TypeError):
+        return None
+
+
+def _facts(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> CallFacts:
+    spoken = [line for line in data.get("transcript") or [] if line.get("message")]
+    ended = (metadata.get("start_time_unix_secs") or 0) + (metadata.get("call_duration_secs") or 0)
+    return CallFacts(
+        conversation_id=data["conversation_id"],
+        agent_id=data.get("agent_id"),
+        call_summary=(data.get("analysis") or {}).get("transcript_summary"),
+        language=metadata.get("main_language"),
+        transcript=[Line(role=line["role"], message=line["message"]) for line in spoken] or None,
+        ended_at=datetime.fromtimestamp(ended, UTC) if ended else None,
+    )

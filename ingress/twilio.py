@@ -1,0 +1,131 @@
+"""Twilio's webhooks: is it really Twilio, and what does it say?
+
+Facts: `X-Twilio-Signature` is an HMAC over the URL as Twilio requested it, byte for byte, and every form field, empty
+ones included (Twilio docs, "Webhooks security"). `MessageType` says what came, not `Body`: a document's `Body` is its
+file name, a location's is empty.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import ImmutableMultiDict
+from starlette.types import Scope
+from twilio.request_validator import RequestValidator
+
+from schemas.contact import UnusableAddress, canonical, parse_address
+from schemas.events import Button, Location, Media, MessageReceived, StatusChanged
+
+__all__ = ["Form", "Refused", "Signature", "message_received", "parse_form", "status_changed"]
+
+Form = ImmutableMultiDict[str, str]
+SEND_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+PLAIN = {
+    "MessageSid", "SmsMessageSid", "SmsSid", "SmsStatus", "AccountSid", "ApiVersion", "From", "To", "Body", "NumMedia",
+    "NumSegments", "MessageType", "ProfileName", "ExternalUserId", "OptOutType", "ButtonText", "ButtonPayload",
+    "Latitude", "Longitude", "Address", "Label", "OriginalRepliedMessageSid", "ListId", "ListTitle",
+}  # fmt: skip
+
+
+class Refused(Exception):
+    """Properly signed, and still not for us; the reason is safe to log."""
+
+
+class Signature:
+    """Checks against the configured public URL, never against `Host`; several tokens during a rotation."""
+
+    def __init__(self, public_base_url: str, tokens: Iterable[str]) -> None:
+        self._base = public_base_url
+        self._validators = [RequestValidator(token) for token in tokens]
+
+    def holds(self, scope: Scope, form: Form, signature: str) -> bool:
+        """Never raises, whatever the header holds."""
+        query = scope["query_string"].decode("latin-1")
+        url = self._base + scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        try:
+            return any(validator.validate(url, form, signature) for validator in self._validators)
+        except (TypeError, ValueError, IndexError):
+            return False
+
+
+def parse_form(body: bytes) -> Form:
+    """Empty values are kept: they are signed too. Raises ValueError for bytes that are no form."""
+    return ImmutableMultiDict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=1000))
+
+
+def message_received(form: Form, received_at: datetime) -> MessageReceived:
+    """Raises Refused where a field we cannot do without is missing or unusable."""
+    try:
+        address, channel = parse_address(form.get("From", "")), parse_address(form.get("To", ""))
+    except UnusableAddress:
+        raise Refused("From or To is no usable address") from None
+    if not SEND_ID.fullmatch(form.get("MessageSid", "")):
+        raise Refused("MessageSid is missing")
+    return MessageReceived(
+        message_sid=form["MessageSid"],
+        channel=channel,
+        address=address,
+        kind=form.get("MessageType") or _kind(form),
+        text=form.get("Body", ""),
+        media=_media(form),
+        location=_location(form),
+        button=_button(form),
+        reply_to=form.get("OriginalRepliedMessageSid") or None,
+        profile_name=form.get("ProfileName") or None,
+        user_id=(form.get("ExternalUserId") or "").removeprefix("whatsapp:") or None,
+        opt_out_type=form.get("OptOutType") or None,
+        fields={name: value for name, value in form.items() if name not in PLAIN and not name.startswith("Media")},
+        received_at=received_at,
+    )
+
+
+def status_changed(form: Form, query: Mapping[str, str], received_at: datetime) -> StatusChanged:
+    """Raises Refused."""
+    try:
+        address = parse_address(form.get("To", ""))
+    except UnusableAddress:
+        raise Refused("To is no usable address") from None
+    send, attempt, code = query.get("send", ""), query.get("attempt", ""), form.get("ErrorCode", "")
+    status = form.get("MessageStatus") or form.get("SmsStatus")
+    if not status or not form.get("MessageSid"):
+        raise Refused("MessageSid or MessageStatus is missing")
+    return StatusChanged(
+        message_sid=form["MessageSid"],
+        status=status,
+        send_id=send if SEND_ID.fullmatch(send) else None,
+        attempt=int(attempt) if attempt.isdecimal() else None,
+        address=canonical(address),
+        error_code=int(code) if code.isdecimal() else None,
+        error_message=form.get("ChannelStatusMessage") or form.get("ErrorMessage") or None,
+        received_at=received_at,
+    )
+
+
+def _kind(form: Form) -> str:
+    """`MessageType` is not in Twilio's public table: do without it."""
+    if form.get("NumMedia", "0") not in {"", "0"}:
+        return form.get("MediaContentType0", "media").split("/")[0]
+    return "location" if form.get("Latitude") else "text"
+
+
+def _media(form: Form) -> list[Media]:
+    count = int(form["NumMedia"]) if form.get("NumMedia", "").isdecimal() else 0
+    found = [(form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(min(count, 10))]
+    return [Media(url=url, content_type=kind) for url, kind in found if url]
+
+
+def _location(form: Form) -> Location | None:
+    try:
+        latitude, longitude = float(form["Latitude"]), float(form["Longitude"])
+    except (KeyError, ValueError):
+        return None
+    return Location(
+        latitude=latitude, longitude=longitude, address=form.get("Address") or None, label=form.get("Label") or None
+    )
+
+
+def _button(form: Form) -> Button | None:
+    text = form.get("ButtonText") or form.get("ListTitle")
+    payload = form.get("ButtonPayload") or form.get("ListId")
+    return Button(text=text or "", payload=payload) if text or payload else None

@@ -1,0 +1,5 @@
+import sys
+
+from janitor.app import main
+
+sys.exit(main())

@@ -1,0 +1,33 @@
+"""Bootstrap of the janitor: the only place that builds its clients."""
+
+from datetime import timedelta
+
+from janitor.settings import JanitorSettings
+from janitor.sweep import Sweep
+from kit.kafka.broker import client_options
+from kit.kafka.outlet import Outlet
+from kit.mongo import Mongo
+from kit.probes import HttpServer, probes
+from kit.reads import Reads
+from kit.service import Service, Tools, run
+
+__all__ = ["build", "main"]
+
+
+def build(settings: JanitorSettings, tools: Tools) -> Service:
+    service = Service(tools)
+    outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
+    mongo = Mongo(settings)
+    sweep = Sweep(
+        Reads(mongo.database),
+        outlet,
+        tools,
+        idle=timedelta(hours=settings.close_after_h),
+        every=timedelta(seconds=settings.sweep_every_s),
+    )
+    service.parts = (HttpServer(probes(service), settings.health_port, "HEALTH_PORT"), outlet, mongo, sweep)
+    return service
+
+
+def main() -> int:
+    return run("janitor", JanitorSettings, build)

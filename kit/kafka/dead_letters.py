@@ -1,0 +1,59 @@
+"""Records that could not be used: their bytes, key and headers unchanged, with where they came from and why."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kit.clock import Clock
+from kit.kafka.outlet import Outlet
+from kit.logs import get_log
+from kit.metrics import Metrics
+from schemas.attributes import WireRecord
+from schemas.topics import DEAD_LETTERS
+
+__all__ = ["DeadLetters", "Position"]
+
+PREFIX = "hilo_dead_"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a record stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+class DeadLetters:
+    """Burial is acknowledged by the broker before the record counts as settled."""
+
+    def __init__(self, outlet: Outlet, clock: Clock, metrics: Metrics) -> None:
+        self._outlet = outlet
+        self._clock = clock
+        self._metrics = metrics
+        self._log = get_log("dead_letters")
+
+    async def bury(
+        self, record: WireRecord, position: Position, *, group: str, reason: str, detail: str, attempts: int = 1
+    ) -> None:
+        """Raises BrokerDown; then the record is not buried, and stays where it is."""
+        about = {
+            "topic": position.topic,
+            "partition": str(position.partition),
+            "offset": str(position.offset),
+            "group": group,
+            "reason": reason,
+            "detail": detail[:1000],
+            "attempts": str(attempts),
+            "at": self._now().isoformat(),
+        }
+        headers = [*record.headers, *((PREFIX + name, value.encode()) for name, value in about.items())]
+        await self._outlet.publish_record(DEAD_LETTERS.name, WireRecord(record.key, record.value, headers))
+        self._metrics.count("hilo_dead_letters_total", topic=position.topic, reason=reason)
+        self._log.error("record buried", position=str(position), reason=reason, detail=detail[:1000])
+
+    def _now(self) -> datetime:
+        return self._clock.now()

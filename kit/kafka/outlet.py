@@ -1,0 +1,157 @@
+"""Publishing with a deadline: a send ends in the broker's acknowledgement or in BrokerDown, never in silence.
+
+aiokafka's idempotent producer waits for ever while the broker is away (its batches never expire), and is dead for good
+once its sender task died (aiokafka#1017). So: every send has a deadline of ours, and a supervisor replaces a producer
+that died or that let a send run into its deadline. A replaced producer drops what it had queued; those sends fail, and
+whoever wanted them sends again with the same id.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from kit.clock import Clock
+from kit.errors import BrokerDown, Poison
+from kit.logs import get_log
+from kit.metrics import Metrics
+from kit.tracing import outgoing
+from schemas.attributes import Envelope, WireRecord, encode
+from schemas.events import Event
+
+__all__ = ["Outlet"]
+
+STOP_S = 5.0  # a producer's stop hangs while the broker is away (aiokafka#1101)
+REBUILD_S = (0.2, 2.0)  # first and longest pause between attempts to connect
+
+
+class Outlet:
+    """A supervised producer. `start` returns at once; until the broker is reached every send fails fast."""
+
+    def __init__(self, options: dict[str, Any], prefix: str, clock: Clock, metrics: Metrics) -> None:
+        self._options = options
+        self._prefix = prefix
+        self._clock = clock
+        self._metrics = metrics
+        self._log = get_log("outlet")
+        self._producer: AIOKafkaProducer | None = None
+        self._broken = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._supervisor: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._connected.is_set()
+
+    async def start(self) -> None:
+        self._supervisor = asyncio.create_task(self._supervise(), name="outlet")
+
+    async def wait_ready(self, seconds: float) -> None:
+        """Raises BrokerDown when the broker was not reached in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connected.wait()
+        except TimeoutError:
+            raise BrokerDown(f"Kafka not reached within {seconds:g} s") from None
+
+    async def publish(self, topic: str, envelope: Envelope[Event], *, deadline: float = 5.0) -> None:
+        """Return once every in-sync replica has it. Raises BrokerDown after `deadline` seconds, Poison if too large."""
+        headed = Envelope(
+            envelope.id,
+            envelope.source,
+            envelope.time,
+            envelope.contact,
+            envelope.data,
+            {**outgoing(), **envelope.extensions},
+        )
+        await self.publish_record(topic, encode(headed), deadline=deadline)
+
+    async def publish_record(self, topic: str, record: WireRecord, *, deadline: float = 5.0) -> None:
+        """Like `publish`, for bytes that are already encoded, or that never were an event of ours."""
+        producer = self._producer
+        if producer is None:
+            self._metrics.count("hilo_publish_failures_total", topic=topic)
+            raise BrokerDown("Kafka is not connected")
+        began = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(deadline):
+                await producer.send_and_wait(
+                    f"{self._prefix}{topic}", record.value, key=record.key, headers=list(record.headers)
+                )
+        except MessageSizeTooLargeError:
+            raise Poison("too_large", f"{len(record.value or b'')} bytes for {topic}") from None
+        except (KafkaError, TimeoutError) as error:
+            self._metrics.count("hilo_publish_failures_total", topic=topic)
+            if producer is self._producer:
+                self._broken.set()
+            raise BrokerDown(f"{topic} not acknowledged: {type(error).__name__}") from None
+        self._metrics.observe("hilo_publish_seconds", self._clock.monotonic() - began, topic=topic)
+
+    async def stop(self) -> None:
+        """At most STOP_S seconds; what is not acknowledged by then has failed for its sender."""
+        if self._supervisor:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+        await self._discard()
+
+    async def _supervise(self) -> None:
+        while True:
+            await self._connect()
+            self._broken.clear()
+            self._connected.set()
+            await self._until_broken()
+            self._connected.clear()
+            self._log.warning("producer replaced")
+            await self._discard()
+
+    async def _until_broken(self) -> None:
+        assert self._producer is not None  # noqa: S101
+        broken = asyncio.create_task(self._broken.wait())
+        try:
+            await asyncio.wait({broken, self._producer._sender.sender_task}, return_when=asyncio.FIRST_COMPLETED)  # noqa: SLF001
+        finally:
+            broken.cancel()
+
+    async def _connect(self) -> None:
+        pause, longest = REBUILD_S
+        while True:
+            producer = AIOKafkaProducer(
+                **self._options,
+                enable_idempotence=True,  # acks=all, and no doubles from its own retries
+                linger_ms=2,
+                request_timeout_ms=5000,
+                max_request_size=2 * 1024 * 1024
+                + 64 * 1024,  # a dead letter of 1 MiB with its headers; topics cap the rest
+            )
+            try:
+                await producer.start()
+            except (KafkaError, OSError) as error:
+                self._log.warning("Kafka not reached", error=type(error).__name__, retry_in_s=pause)
+                await _close(producer)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, longest)
+            except BaseException:
+                await _close(producer)
+                raise
+            else:
+                self._producer = producer
+                return
+
+    async def _discard(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _close(producer)
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    with suppress(TimeoutError, KafkaError, asyncio.CancelledError):
+        async with asyncio.timeout(STOP_S):
+            await producer.stop()
+            return
+    task = producer._sender.sender_task  # noqa: SLF001
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await producer.client.close()

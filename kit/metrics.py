@@ -1,0 +1,85 @@
+"""Every metric there is: name, kind, labels, meaning. A call with another name is a type error.
+
+Label values are bounded: topics, outcomes, states, codes; never a contact, never an id.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["DEFINITIONS", "Definition", "MetricName", "Metrics"]
+
+MetricName = Literal[
+    "hilo_webhooks_total",
+    "hilo_publish_seconds",
+    "hilo_publish_failures_total",
+    "hilo_records_total",
+    "hilo_handler_seconds",
+    "hilo_dead_letters_total",
+    "hilo_turns_total",
+    "hilo_turn_seconds",
+    "hilo_agent_attempts_total",
+    "hilo_agent_seconds",
+    "hilo_sends_total",
+    "hilo_statuses_total",
+    "hilo_close_requests_total",
+    "hilo_sweep_seconds",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    kind: Literal["counter", "gauge", "histogram"]
+    about: str
+    labels: tuple[str, ...] = ()
+
+
+DEFINITIONS: dict[MetricName, Definition] = {
+    "hilo_webhooks_total": Definition("counter", "webhooks by route and answer", ("route", "status")),
+    "hilo_publish_seconds": Definition("histogram", "from send to the broker's acknowledgement", ("topic",)),
+    "hilo_publish_failures_total": Definition("counter", "sends the broker did not acknowledge in time", ("topic",)),
+    "hilo_records_total": Definition("counter", "records settled: ok, buried, retried, held", ("topic", "outcome")),
+    "hilo_handler_seconds": Definition("histogram", "one attempt of a handler", ("topic",)),
+    "hilo_dead_letters_total": Definition("counter", "records buried, by reason", ("topic", "reason")),
+    "hilo_turns_total": Definition("counter", "turns decided, by outcome", ("outcome",)),
+    "hilo_turn_seconds": Definition("histogram", "from taking a run to its turn being done", ("outcome",)),
+    "hilo_agent_attempts_total": Definition("counter", "attempts to ask the agent, by result", ("result",)),
+    "hilo_agent_seconds": Definition("histogram", "one answered attempt", ()),
+    "hilo_sends_total": Definition("counter", "parts posted to Twilio, by outcome", ("outcome",)),
+    "hilo_statuses_total": Definition("counter", "status callbacks applied, by status", ("status",)),
+    "hilo_close_requests_total": Definition("counter", "close requests emitted by the janitor", ()),
+    "hilo_sweep_seconds": Definition("histogram", "one sweep of the janitor", ()),
+}
+
+
+class Metrics:
+    """The metrics of one process. Not shared between processes, injected like any collaborator."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._metrics: dict[str, Counter | Gauge | Histogram] = {
+            name: self._make(name, definition) for name, definition in DEFINITIONS.items()
+        }
+
+    def _make(self, name: str, definition: Definition) -> Counter | Gauge | Histogram:
+        kinds: dict[str, type[Counter | Gauge | Histogram]] = {
+            "counter": Counter,
+            "gauge": Gauge,
+            "histogram": Histogram,
+        }
+        return kinds[definition.kind](name, definition.about, definition.labels, registry=self.registry)
+
+    def count(self, name: MetricName, **labels: str) -> None:
+        metric = self._metrics[name]
+        assert isinstance(metric, Counter)  # noqa: S101  # DEFINITIONS and the caller disagree: a bug of ours
+        (metric.labels(**labels) if labels else metric).inc()
+
+    def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
+        metric = self._metrics[name]
+        assert isinstance(metric, Histogram)  # noqa: S101
+        (metric.labels(**labels) if labels else metric).observe(seconds)
+
+    def text(self) -> bytes:
+        """The exposition that Prometheus scrapes."""
+        return generate_latest(self.registry)

@@ -1,0 +1,78 @@
+"""MongoDB behind one door: connection, indexes, and errors that say what to do.
+
+motor is what the project was asked to use; it is in maintenance until May 2027. Only calls that PyMongo's own async API
+shares are used here and in the repositories (ADR 0009), so that switching is one import.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, WriteConcernError
+
+from kit.errors import StoreDown
+from kit.settings import MongoSettings
+
+__all__ = ["INDEXES", "Database", "Index", "Mongo", "store_errors"]
+
+Document = dict[str, Any]
+Database = AsyncIOMotorDatabase[Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    field: str
+    unique: bool = True
+    sparse: bool = False
+
+
+# Hot paths look up by `_id` or by one unique field: all that the embedded server answers from an index.
+INDEXES: Mapping[str, Sequence[Index]] = {
+    "turns": (Index("events"), Index("slot"), Index("rev")),
+    "contacts": (Index("rev"),),
+    "conversations": (Index("open_key", sparse=True), Index("rev"), Index("contact", unique=False)),
+    "messages": (Index("conversation_id", unique=False),),
+    "sends": (Index("rev"), Index("sid", sparse=True)),
+    "calls": (Index("rev"),),
+}
+
+
+class Mongo:
+    """The client of one process."""
+
+    def __init__(self, settings: MongoSettings) -> None:
+        self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+            settings.mongodb_uri.get_secret_value(),
+            tz_aware=True,
+            w="majority",
+            journal=True,
+            serverSelectionTimeoutMS=5000,
+            socketTimeoutMS=10_000,
+            connectTimeoutMS=3000,
+            retryWrites=False,  # the embedded server has no sessions; our writes can be repeated
+            appname="hilo",
+        )
+        self.database: Database = self._client[settings.mongodb_database]
+
+    async def start(self) -> None:
+        """Make the indexes; harmless when they are there. Raises StoreDown."""
+        with store_errors():
+            for collection, indexes in INDEXES.items():
+                for index in indexes:
+                    await self.database[collection].create_index(
+                        index.field, unique=index.unique, sparse=index.sparse, name=f"{index.field}_1"
+                    )
+
+    async def stop(self) -> None:
+        self._client.close()
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn "the server is away" into StoreDown; anything else is a bug or a conflict and passes."""
+    try:
+        yield
+    except (ConnectionFailure, AutoReconnect, NetworkTimeout, ExecutionTimeout, WriteConcernError) as error:
+        raise StoreDown(f"MongoDB: {type(error).__name__}") from None

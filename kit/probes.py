@@ -1,0 +1,93 @@
+"""Liveness, readiness and metrics over HTTP, on a server that leaves signals alone."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from kit.errors import Misconfigured
+from kit.service import Service
+
+__all__ = ["HttpServer", "probe_routes", "probes"]
+
+GRACE_S = 5  # an open request may still finish
+
+
+def probe_routes(service: Service) -> list[Route]:
+    """`/health` says that the loop turns, never how the broker is: its outage must not restart a healthy process."""
+
+    async def health(_request: Request) -> Response:
+        return JSONResponse({"status": "ok", "service": service.tools.name})
+
+    async def ready(_request: Request) -> Response:
+        state = "ready" if service.ready else "not ready"
+        return JSONResponse({"status": state, "service": service.tools.name}, 200 if service.ready else 503)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(service.tools.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
+
+
+def probes(service: Service) -> ASGIApp:
+    return Starlette(routes=probe_routes(service))
+
+
+class HttpServer:
+    """uvicorn as a part of a service. A port that is taken is a misconfiguration, named by its setting."""
+
+    def __init__(self, app: ASGIApp, port: int, setting: str, host: str = "0.0.0.0") -> None:  # noqa: S104  # in a container
+        self._setting = setting
+        self._address = (host, port)
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Raises Misconfigured when the port is taken."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(self._address)
+        except OSError:
+            listener.close()
+            port = self._address[1]
+            raise Misconfigured([f"{self._setting} {port} is in use: stop what uses it or choose another"]) from None
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
+        await self._server.listening.wait()
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        if self._task:
+            await self._task
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The service decides when to stop, and in which order."""
+        yield

@@ -1,0 +1,55 @@
+"""Reading the stores from outside their writer: commands, the ingress' read routes, the janitor."""
+
+from datetime import datetime
+
+from kit.mongo import Database, store_errors
+from schemas.documents import ContactDocument, ConversationDocument, MessageDocument, SendDocument, TurnDocument
+
+__all__ = ["Reads"]
+
+
+class Reads:
+    """Every method raises StoreDown while MongoDB is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def contact(self, contact: str) -> ContactDocument | None:
+        with store_errors():
+            found = await self._database.contacts.find_one({"_id": contact})
+        return ContactDocument.from_mongo(found) if found else None
+
+    async def conversations(self, contact: str, limit: int = 20) -> list[ConversationDocument]:
+        """Newest first."""
+        with store_errors():
+            cursor = self._database.conversations.find({"contact": contact}).sort("started_at", -1).limit(limit)
+            return [ConversationDocument.from_mongo(one) async for one in cursor]
+
+    async def conversation(self, conversation: str) -> ConversationDocument | None:
+        with store_errors():
+            found = await self._database.conversations.find_one({"_id": conversation})
+        return ConversationDocument.from_mongo(found) if found else None
+
+    async def messages(self, conversation: str, limit: int = 50) -> list[MessageDocument]:
+        """The last ones, oldest first."""
+        with store_errors():
+            cursor = self._database.messages.find({"conversation_id": conversation}).sort("timestamp", -1).limit(limit)
+            return [MessageDocument.from_mongo(one) async for one in cursor][::-1]
+
+    async def turns(self, events: list[str]) -> list[TurnDocument]:
+        with store_errors():
+            cursor = self._database.turns.find({"events": {"$in": events}})
+            return [TurnDocument.from_mongo(one) async for one in cursor]
+
+    async def sends(self, ids: list[str]) -> dict[str, SendDocument]:
+        with store_errors():
+            cursor = self._database.sends.find({"_id": {"$in": ids}})
+            return {one["_id"]: SendDocument.from_mongo(one) async for one in cursor}
+
+    async def idle_since(self, moment: datetime) -> list[ConversationDocument]:
+        """Open conversations, escalated ones too, in which nothing happened since `moment`."""
+        with store_errors():
+            cursor = self._database.conversations.find(
+                {"last_message_at": {"$lt": moment}, "status": {"$in": ["active", "escalated"]}}
+            )
+            return [ConversationDocument.from_mongo(one) async for one in cursor]

@@ -1,0 +1,111 @@
+"""How every service runs: settings, logs, parts in order, a drain on SIGTERM, an exit code that means something.
+
+Exit codes: 0 stopped as asked · 1 crashed · 2 misconfigured, each fault on a line of its own.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import uvloop
+
+from kit import logs, tracing
+from kit.clock import Clock
+from kit.errors import Misconfigured
+from kit.metrics import Metrics
+from kit.settings import ServiceSettings, load, masked
+
+__all__ = ["Part", "Service", "Tools", "run"]
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+class Part(Protocol):
+    """Something with a life: a client, a consumer, a server."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Bounded by itself; never raises for what is away."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every service is handed instead of taking it from the world."""
+
+    name: str
+    clock: Clock
+    metrics: Metrics
+
+
+class Service:
+    """Parts that start in order and stop in reverse. `ready` between the last start and the first stop."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+        self.parts: Sequence[Part] = ()
+        self.ready = False
+        self._log = logs.get_log("service")
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until `stopping` is set, or a part fails to start."""
+        started: list[Part] = []
+        try:
+            for part in self.parts:
+                await self._start(part, stopping)
+                started.append(part)
+            self.ready = not stopping.is_set()
+            self._log.info("ready")
+            await stopping.wait()
+        finally:
+            self.ready = False
+            self._log.info("stopping")
+            for part in reversed(started):
+                await part.stop()
+            self._log.info("stopped")
+
+    async def _start(self, part: Part, stopping: asyncio.Event) -> None:
+        """A part may wait for its dependency; a signal ends that wait."""
+        if stopping.is_set():
+            return
+        start, stop = asyncio.create_task(part.start()), asyncio.create_task(stopping.wait())
+        await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not start.done():
+            start.cancel()
+        with suppress(asyncio.CancelledError):
+            await start
+
+
+def run(name: str, kind: type[S], build: Callable[[S, Tools], Service]) -> int:
+    """Run one service until SIGTERM or SIGINT; returns the exit code."""
+    try:
+        settings = load(kind)
+        logs.configure(name, settings.log_level, settings.log_format)
+        tracing.configure()
+        log = logs.get_log("service")
+        log.info("starting", settings=masked(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, name, build))
+    except Misconfigured as error:
+        for fault in error.faults:
+            print(f"{name}: {fault}", file=sys.stderr)  # noqa: T201  # logs may not be set up yet
+        return 2
+    except Exception:  # noqa: BLE001  # the last line of defence: say what happened, exit 1
+        logs.get_log("service").exception("crashed")
+        return 1
+    return 0
+
+
+async def _serve(settings: S, name: str, build: Callable[[S, Tools], Service]) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    service = build(settings, Tools(name, settings.clock(), Metrics()))
+    await service.run(stopping)

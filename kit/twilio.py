@@ -1,0 +1,122 @@
+"""Twilio's REST, as the sender and the janitor need it, with the one distinction that matters: did the request go out?
+
+The package's own client is not used for this: its async side ignores timeouts and posts again on every 5xx
+(twilio-python#925, ADR 0010). Its validator and error shapes are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from json import JSONDecodeError
+from typing import Any, Literal
+
+import httpx
+
+from kit.http import PooledClient
+from kit.settings import TwilioSettings
+from schemas.contact import to_wire
+
+__all__ = ["Created", "Listed", "Twilio"]
+
+Class = Literal["ACCEPTED", "NOT_SENT", "REJECTED", "CONFIG", "UNKNOWN"]
+UNTOUCHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What became of one POST: reference twilio.md §8.
+
+    NOT_SENT nothing happened, repeat freely · REJECTED Twilio refused this message · CONFIG Twilio refuses us ·
+    ACCEPTED it has a SID · UNKNOWN it may or may not exist.
+    """
+
+    outcome: Class
+    sid: str | None = None
+    code: int | None = None
+    detail: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    sid: str
+    body: str
+    status: str
+    direction: str
+    created_at: datetime
+
+
+class Twilio:
+    """Messages of one account."""
+
+    def __init__(self, settings: TwilioSettings, http: PooledClient) -> None:
+        self._http = http
+        self._messages = f"{settings.twilio_base_url}/2010-04-01/Accounts/{settings.twilio_account_sid}/Messages.json"
+        key, secret = settings.twilio_api_key_sid, settings.twilio_api_key_secret
+        token = settings.twilio_auth_token.get_secret_value()
+        self._auth = (key, secret.get_secret_value()) if key and secret else (settings.twilio_account_sid, token)
+
+    async def create(self, *, to: str, channel: str, callback: str, content: Mapping[str, str]) -> Created:
+        """POST one message. Never raises for what Twilio or the network did, never posts twice."""
+        form = {"To": to_wire(to), "From": to_wire(channel), "StatusCallback": callback, **content}
+        try:
+            response = await self._http.request("POST", self._messages, key=to, data=form, auth=self._auth)
+        except UNTOUCHED as error:
+            return Created("NOT_SENT", detail=type(error).__name__)
+        except httpx.HTTPError as error:
+            return Created("UNKNOWN", detail=type(error).__name__)
+        return _classify(response)
+
+    async def list_to(self, *, to: str, channel: str) -> list[Listed]:
+        """The newest messages from `channel` to `to`. Raises httpx.HTTPError.
+
+        Without a DateSent filter: a queued message has none, and might be missed by it.
+        """
+        params = {"To": to_wire(to), "From": to_wire(channel), "PageSize": "20"}
+        response = await self._http.request("GET", self._messages, key=to, params=params, auth=self._auth)
+        response.raise_for_status()
+        return [_listed(one) for one in response.json()["messages"]]
+
+    async def reachable(self) -> Created:
+        """One cheap authenticated read, for `hilo doctor`."""
+        try:
+            response = await self._http.request("GET", self._messages, params={"PageSize": "1"}, auth=self._auth)
+        except httpx.HTTPError as error:
+            return Created("NOT_SENT", detail=type(error).__name__)
+        return Created("ACCEPTED") if response.is_success else _classify(response)
+
+
+def _listed(one: dict[str, Any]) -> Listed:
+    created = parsedate_to_datetime(one["date_created"])
+    return Listed(one["sid"], one["body"] or "", one["status"], one["direction"], created)
+
+
+def _classify(response: httpx.Response) -> Created:
+    body = _json(response)
+    code = body.get("code") if isinstance(body.get("code"), int) else None
+    detail = f"HTTP {response.status_code}"
+    if response.status_code == httpx.codes.CREATED and isinstance(body.get("sid"), str):
+        return Created("ACCEPTED", sid=body["sid"], detail=str(body.get("status", "")))
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return Created("NOT_SENT", code=code, detail=detail, retry_after=_retry_after(response))
+    if response.status_code in {401, 403, 404}:
+        return Created("CONFIG", code=code, detail=detail)
+    if response.is_client_error and body:
+        return Created("REJECTED", code=code, detail=detail)
+    return Created("UNKNOWN", code=code, detail=detail)
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except (JSONDecodeError, UnicodeDecodeError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    try:
+        return min(60.0, float(response.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None

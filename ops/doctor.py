@@ -1,0 +1,103 @@
+"""`hilo doctor`: is everything there that the services need? One line each, with the remedy."""
+
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from kit.errors import HiloError, Misconfigured
+from kit.http import PooledClient
+from kit.kafka import topics
+from kit.kafka.topics import Finding
+from kit.mongo import Mongo, store_errors
+from kit.settings import TwilioSettings, load
+from kit.twilio import Twilio
+from ops.output import JSON, runs
+from ops.settings import OpsSettings, service_settings
+from ops.topics import report
+
+__all__ = ["doctor"]
+
+Check = Callable[[OpsSettings], Awaitable[list[Finding]]]
+
+
+@runs
+async def doctor(as_json: bool = JSON) -> None:
+    """Check settings, Kafka, topics, MongoDB, Twilio and the ElevenLabs agent; exit code 1 on a failure."""
+    findings = _settings()
+    settings = load(OpsSettings)
+    checks: tuple[tuple[str, Check], ...] = (
+        ("Kafka", _kafka),
+        ("MongoDB", _mongo),
+        ("Twilio", _twilio),
+        ("ElevenLabs", _elevenlabs),
+    )
+    for subject, check in checks:
+        try:
+            findings += await check(settings)
+        except HiloError as error:
+            findings.append(Finding(subject, "fail", str(error), "start it, or correct its setting"))
+    report(findings, as_json=as_json)
+
+
+def _settings() -> list[Finding]:
+    findings = []
+    for name, kind in service_settings().items():
+        try:
+            load(kind)
+        except Misconfigured as error:
+            findings += [Finding(f"settings: {name}", "fail", fault, "see .env.example") for fault in error.faults]
+        else:
+            findings.append(Finding(f"settings: {name}", "ok", "complete"))
+    return findings
+
+
+async def _kafka(settings: OpsSettings) -> list[Finding]:
+    found = await topics.check(settings)
+    return [Finding("Kafka", "ok", settings.kafka_bootstrap_servers), *found]
+
+
+async def _mongo(settings: OpsSettings) -> list[Finding]:
+    mongo = Mongo(settings)
+    try:
+        with store_errors():
+            about = await mongo.database.command("buildInfo")
+            await mongo.start()
+    finally:
+        await mongo.stop()
+    if "H2" in str(about.get("storageEngines", "")) or "gitVersion" not in about:
+        detail = "embedded server: for a sandbox and tests only"
+        return [Finding("MongoDB", "warn", detail, "set MONGODB_URI to a MongoDB replica set")]
+    return [Finding("MongoDB", "ok", f"version {about.get('version')}")]
+
+
+async def _twilio(settings: OpsSettings) -> list[Finding]:
+    if not settings.twilio_account_sid:
+        return [Finding("Twilio", "fail", "TWILIO_ACCOUNT_SID is missing", "see .env.example")]
+    http = PooledClient(concurrency=1)
+    try:
+        found = await Twilio(load(TwilioSettings), http).reachable()
+    finally:
+        await http.stop()
+    if found.outcome == "ACCEPTED":
+        return [Finding("Twilio", "ok", f"account {settings.twilio_account_sid[:6]}… answers")]
+    remedy = "check TWILIO_ACCOUNT_SID and its token or API key" if found.outcome == "CONFIG" else "TWILIO_BASE_URL?"
+    return [Finding("Twilio", "fail", f"{found.outcome}: {found.detail}", remedy)]
+
+
+async def _elevenlabs(settings: OpsSettings) -> list[Finding]:
+    if not settings.default_agent_id:
+        return [Finding("ElevenLabs", "fail", "DEFAULT_AGENT_ID is missing", "see .env.example")]
+    http = PooledClient(concurrency=1)
+    url = f"{settings.elevenlabs_base_url}/v1/convai/agents/{settings.default_agent_id}"
+    try:
+        response = await http.request(
+            "GET", url, headers={"xi-api-key": settings.elevenlabs_api_key.get_secret_value()}
+        )
+    except httpx.HTTPError as error:
+        return [Finding("ElevenLabs", "fail", type(error).__name__, "ELEVENLABS_BASE_URL?")]
+    finally:
+        await http.stop()
+    if response.is_success:
+        return [Finding("ElevenLabs", "ok", f"agent {settings.default_agent_id} is there")]
+    remedy = "check ELEVENLABS_API_KEY" if response.status_code == 401 else "check DEFAULT_AGENT_ID"
+    return [Finding("ElevenLabs", "fail", f"HTTP {response.status_code}", remedy)]

@@ -1,0 +1,56 @@
+"""ElevenLabs' conversation socket, as frames. Source: reference elevenlabs.md §3.
+
+`text_only` belongs under `conversation`: one level higher the server ignores it and bills a voice session.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+__all__ = ["Frame", "contextual_update", "init", "parse", "pong", "socket_url", "tool_result", "user_message"]
+
+Frame = dict[str, Any]
+
+
+def socket_url(base_url: str, agent_id: str) -> str:
+    """`http` becomes `ws`, `https` becomes `wss`."""
+    return f"ws{base_url.removeprefix('http')}/v1/convai/conversation?{urlencode({'agent_id': agent_id})}"
+
+
+def init(user_id: str, variables: Mapping[str, str]) -> Frame:
+    """The first frame of a session: text only, no greeting of its own."""
+    return {
+        "type": "conversation_initiation_client_data",
+        "conversation_config_override": {"conversation": {"text_only": True}, "agent": {"first_message": ""}},
+        "dynamic_variables": dict(variables),
+        "user_id": user_id,
+        "source_info": {"source": "unknown", "version": "1"},
+    }
+
+
+def contextual_update(context_id: str, text: str) -> Frame:
+    """Background for the agent; only the newest of one `context_id` counts. Never makes it answer."""
+    return {"type": "contextual_update", "context_id": context_id, "text": text}
+
+
+def user_message(text: str) -> Frame:
+    return {"type": "user_message", "text": text}
+
+
+def pong(ping: Frame) -> Frame:
+    return {"type": "pong", "event_id": (ping.get("ping_event") or {}).get("event_id")}
+
+
+def tool_result(call_id: str, result: Any, *, is_error: bool = False) -> Frame:
+    """`result` travels as a string."""
+    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    return {"type": "client_tool_result", "tool_call_id": call_id, "result": text, "is_error": is_error}
+
+
+def parse(raw: str | bytes) -> Frame:
+    """Raises ValueError for what is no JSON object with a type."""
+    frame = json.loads(raw)
+    if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
+        raise ValueError("no frame")  # noqa: TRY004  # one error for every malformed frame
+    return frame

@@ -1,0 +1,69 @@
+"""Bootstrap of the processor: the only place that builds its clients."""
+
+from datetime import timedelta
+
+from kit.kafka.broker import client_options
+from kit.kafka.consumers import Consumers
+from kit.kafka.dead_letters import DeadLetters
+from kit.kafka.outlet import Outlet
+from kit.kafka.subscriber import Delivery, Subscriber
+from kit.mongo import Mongo
+from kit.probes import HttpServer, probes
+from kit.service import Service, Tools, run
+from processor.agent.client import ElevenLabsAgent, PersistentAgent
+from processor.decisions import Policy
+from processor.relay import Relay
+from processor.repository import Repository
+from processor.settings import ProcessorSettings
+from processor.turns import TurnHandler
+from schemas.topics import CALL_COMPLETED, CONTACT_LOG
+
+__all__ = ["build", "main"]
+
+
+def build(settings: ProcessorSettings, tools: Tools) -> Service:
+    service = Service(tools)
+    outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
+    mongo = Mongo(settings)
+    letters = DeadLetters(outlet, tools.clock, tools.metrics)
+    relay = Relay(outlet, tools)
+    turns = TurnHandler(Repository(mongo.database), _agent(settings, tools), outlet, policy(settings), tools)
+
+    async def one(delivery: Delivery) -> None:
+        await turns.handle([delivery])
+
+    consumers = Consumers(
+        settings,
+        [
+            Subscriber(CALL_COMPLETED, relay.handle, settings, letters, tools, on_buried=relay.rejected),
+            Subscriber(CONTACT_LOG, one, settings, letters, tools),
+        ],
+    )
+    service.parts = (HttpServer(probes(service), settings.health_port, "HEALTH_PORT"), outlet, mongo, consumers)
+    return service
+
+
+def policy(settings: ProcessorSettings) -> Policy:
+    return Policy(
+        channels=settings.twilio_whatsapp_numbers,
+        default_agent_id=settings.default_agent_id,
+        default_language=settings.default_language,
+        greeting_template_sid=settings.greeting_template_sid,
+        reply_max_age=timedelta(seconds=settings.reply_max_age_s),
+    )
+
+
+def _agent(settings: ProcessorSettings, tools: Tools) -> PersistentAgent:
+    agent = ElevenLabsAgent(settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value(), tools.clock)
+    return PersistentAgent(
+        agent,
+        tools.clock,
+        tools.metrics,
+        attempts=settings.agent_attempts,
+        backoff_s=settings.agent_backoff_s,
+        deadline_s=settings.agent_deadline_s,
+    )
+
+
+def main() -> int:
+    return run("processor", ProcessorSettings, build)

@@ -1,0 +1,115 @@
+"""The processor's collections. One insert decides; everything else here can be repeated with the same result."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from kit.mongo import Database, store_errors
+from processor.conversation import State
+from schemas.documents import CallDocument, ContactDocument, ConversationDocument, TurnDocument
+
+__all__ = ["AlreadyDecided", "Repository"]
+
+DUPLICATE = 11000
+Collection = AsyncIOMotorCollection[dict[str, Any]]
+
+
+class AlreadyDecided(Exception):
+    """Another turn has one of these events, or this place in the contact's story. Read, finish it, start again."""
+
+
+class Repository:
+    """Every method raises StoreDown while MongoDB is away; then nobody knows whether a write happened."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def turns_with(self, events: Sequence[str]) -> list[TurnDocument]:
+        """In the order in which they were decided."""
+        with store_errors():
+            found = await self._database.turns.find({"events": {"$in": list(events)}}).to_list(None)
+        return sorted((TurnDocument.from_mongo(one) for one in found), key=lambda one: one.seq)
+
+    async def turn_at(self, slot: str) -> TurnDocument | None:
+        with store_errors():
+            found = await self._database.turns.find_one({"slot": slot})
+        return TurnDocument.from_mongo(found) if found else None
+
+    async def contact(self, contact: str) -> ContactDocument:
+        with store_errors():
+            found = await self._database.contacts.find_one({"_id": contact})
+        return ContactDocument.from_mongo(found) if found else ContactDocument(id=contact)
+
+    async def open_conversation(self, contact: str, channel: str) -> ConversationDocument | None:
+        with store_errors():
+            found = await self._database.conversations.find_one({"open_key": f"{contact}|{channel}"})
+        return ConversationDocument.from_mongo(found) if found else None
+
+    async def conversation(self, conversation: str) -> ConversationDocument | None:
+        with store_errors():
+            found = await self._database.conversations.find_one({"_id": conversation})
+        return ConversationDocument.from_mongo(found) if found else None
+
+    async def call(self, call: str | None) -> CallDocument | None:
+        if call is None:
+            return None
+        with store_errors():
+            found = await self._database.calls.find_one({"_id": call})
+        return CallDocument.from_mongo(found) if found else None
+
+    async def state(self, contact: ContactDocument, channel: str | None) -> State:
+        """`contact` must be read first: the turn's place is taken from it, so a later change makes `decide` fail."""
+        conversation = await self.open_conversation(contact.id, channel) if channel else None
+        return State(contact, conversation, await self.call(contact.last_call))
+
+    async def decide(self, turn: TurnDocument) -> None:
+        """The decision. Raises AlreadyDecided."""
+        try:
+            with store_errors():
+                await self._database.turns.insert_one(turn.to_mongo())
+        except DuplicateKeyError:
+            raise AlreadyDecided from None
+
+    async def project(self, turn: TurnDocument) -> None:
+        """Store what follows from a turn. The contact comes last: its `seq` says that all of the turn is stored."""
+        await self._insert_missing(self._database.messages, turn.messages)
+        if turn.call:
+            await self._advance(self._database.calls, turn.call)
+        if turn.conversation_after:
+            await self._advance(self._database.conversations, turn.conversation_after)
+        await self._advance(self._database.contacts, turn.contact_after)
+
+    async def mark_done(self, turn: TurnDocument) -> None:
+        with store_errors():
+            await self._database.turns.update_one(
+                {"rev": f"{turn.id}#decided"}, {"$set": {"done": True, "rev": f"{turn.id}#done"}}
+            )
+
+    async def _advance(self, collection: Collection, after: Mapping[str, Any]) -> None:
+        """Replace a document by a later one; a document that is already as late, or later, stays as it is."""
+        with store_errors():
+            while True:
+                current = await collection.find_one({"_id": after["_id"]}, {"seq": 1, "rev": 1})
+                if current is not None and current["seq"] >= after["seq"]:
+                    return
+                try:
+                    if current is None:
+                        await collection.insert_one(dict(after))
+                        return
+                    result = await collection.replace_one({"rev": current["rev"]}, dict(after))
+                except DuplicateKeyError:
+                    continue  # somebody was faster: look again
+                if result.modified_count:
+                    return
+
+    async def _insert_missing(self, collection: Collection, documents: Sequence[Mapping[str, Any]]) -> None:
+        if not documents:
+            return
+        try:
+            with store_errors():
+                await collection.insert_many([dict(one) for one in documents], ordered=False)
+        except BulkWriteError as error:
+            if any(fault["code"] != DUPLICATE for fault in error.details["writeErrors"]):
+                raise

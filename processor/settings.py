@@ -1,0 +1,20 @@
+from pydantic import Field, SecretStr
+
+from kit.settings import KafkaSettings, MongoSettings, TwilioSettings, Url
+
+__all__ = ["ProcessorSettings"]
+
+
+class ProcessorSettings(KafkaSettings, MongoSettings, TwilioSettings):
+    elevenlabs_api_key: SecretStr = Field(description="from ElevenLabs' settings; the agent is asked with it")
+    elevenlabs_base_url: Url = "https://api.elevenlabs.io"
+    default_agent_id: str = Field(min_length=1, description="the agent where neither call nor conversation names one")
+    default_language: str = Field(default="es", pattern="^(es|en|pt)$", description="of our own texts: es, en or pt")
+    greeting_template_sid: str = Field(
+        default="", description="content template of the greeting; 1 = name, 2 = summary"
+    )
+    reengage_template_sid: str = Field(default="", description="content template for a reply outside the window")
+    agent_attempts: int = Field(default=3, ge=1, le=10, description="in all, before the apology")
+    agent_backoff_s: float = Field(default=2, ge=0, description="s before the second attempt, doubled for the third")
+    agent_deadline_s: float = Field(default=40, gt=0, description="s over all attempts; a client waits no longer")
+    reply_max_age_s: float = Field(default=3600, gt=0, description="s; a reply is not shown later than this")

@@ -1,0 +1,19 @@
+from dataclasses import dataclass
+
+__all__ = ["Texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    hello: str
+    """First line of a greeting; `{name}`."""
+    hello_stranger: str
+    """The same when the call knew no name."""
+    summary: str
+    """`{summary}`."""
+    offer: str
+    apology: str
+    stranger: str
+    """Fills a template's name variable, which must not be empty."""
+    no_summary: str
+    """Fills a template's summary variable."""

@@ -1,0 +1,180 @@
+"""`hilo sandbox` and `hilo demo`."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from sandbox.app import Sandbox
+from sandbox.demo import Demo, StepFailed, report
+from sandbox.layout import Layout, Ports, state_file
+from sandbox.stack.errors import StackError
+
+__all__ = ["demo", "sandbox"]
+
+KEEP = typer.Option(None, "--keep", metavar="DIR", help="Keep the data in this folder; the next run goes on with it.")
+STATE = typer.Option(None, "--state", metavar="FILE", help="Where a running sandbox is written down.", hidden=True)
+
+
+def sandbox(
+    headless: bool = typer.Option(False, "--headless", help="No web pages."),  # noqa: ARG001  # there are none yet
+    keep: Path | None = KEEP,
+    infra_only: bool = typer.Option(False, "--infra-only", help="Only Kafka and MongoDB; prints their addresses."),
+    seconds: float = typer.Option(0, "--seconds", help="Stop by itself after so long."),
+    any_ports: bool = typer.Option(False, "--any-ports", help="Take ports that are free instead of the usual ones."),
+    kafka_port: int = typer.Option(Ports.kafka, help="Port of Kafka."),
+    mongo_port: int = typer.Option(Ports.mongo, help="Port of MongoDB."),
+    ingress_port: int = typer.Option(Ports.ingress, help="Port of the webhooks and the API."),
+    state: Path | None = STATE,
+) -> None:
+    """Everything on this machine: Kafka, MongoDB, simulators and the four services. Ctrl-C stops it all.
+
+    `KAFKA_BOOTSTRAP_SERVERS` and `MONGODB_URI`, where set, are used instead of starting servers.
+    """
+    ports = Ports.free() if any_ports else Ports(kafka=kafka_port, mongo=mongo_port, ingress=ingress_port)
+    with _folder(keep) as data:
+        _run(
+            lambda stop: _sandbox(Layout(str(data), ports), stop, seconds, state or state_file(), infra_only=infra_only)
+        )
+
+
+def demo(
+    as_json: bool = typer.Option(False, "--json", help="One JSON document instead of text."),
+    state: Path | None = STATE,
+) -> None:
+    """The product's story in the running sandbox, or in one started for it; exit code 0 only if all of it was seen."""
+    _run(lambda stop: _demo(state or state_file(), stop, as_json=as_json))
+
+
+async def _sandbox(layout: Layout, stop: asyncio.Event, seconds: float, state: Path, *, infra_only: bool) -> int:
+    console = Console(stderr=infra_only, highlight=False)
+    box = Sandbox(
+        layout, kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), mongo=os.environ.get("MONGODB_URI"), say=console.print
+    )
+    if not await _started(box, stop, console, infra_only=infra_only):
+        return 0
+    try:
+        if infra_only:
+            print(f"KAFKA_BOOTSTRAP_SERVERS={box.layout.kafka_servers}")  # noqa: T201
+            print(f"MONGODB_URI={box.layout.mongodb_uri}", flush=True)  # noqa: T201
+        else:
+            box.layout.write(state)
+            _welcome(console, box.layout)
+        return await _until(box, stop, seconds, console)
+    finally:
+        console.print("Stopping…")
+        await box.stop()
+        if not infra_only:
+            state.unlink(missing_ok=True)  # noqa: ASYNC240  # a local file, once
+
+
+async def _started(box: Sandbox, stop: asyncio.Event, console: Console, *, infra_only: bool) -> bool:
+    """False when it was asked to stop before it was up."""
+    start, stopped = asyncio.create_task(box.start(infra_only=infra_only)), asyncio.create_task(stop.wait())
+    with console.status("Starting…"):
+        await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not start.done():
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+        console.print("Stopped before it was up; the next run goes on where this one was.")
+        return False
+    await start
+    return True
+
+
+async def _until(box: Sandbox, stop: asyncio.Event, seconds: float, console: Console) -> int:
+    waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(stop.wait()), box.lost}
+    await asyncio.wait(waits, timeout=seconds or None, return_when=asyncio.FIRST_COMPLETED)
+    if box.lost.done():
+        console.print(f"[red]{box.lost.result()}[/red]")
+        return 1
+    return 0
+
+
+async def _demo(state: Path, stop: asyncio.Event, *, as_json: bool) -> int:
+    console = Console(highlight=False, quiet=as_json)
+    layout, box = Layout.read(state), None
+    if layout is None:
+        with _folder(None) as data:
+            box = Sandbox(Layout(str(data), Ports.free()), say=console.print)
+            if not await _started(box, stop, console, infra_only=False):
+                return 130
+            try:
+                return await _tell(box.layout, stop, console, as_json=as_json)
+            finally:
+                await box.stop()
+    return await _tell(layout, stop, console, as_json=as_json)
+
+
+async def _tell(layout: Layout, stop: asyncio.Event, console: Console, *, as_json: bool) -> int:
+    story = Demo(layout, console)
+    told, stopped = asyncio.create_task(story.tell()), asyncio.create_task(stop.wait())
+    await asyncio.wait({told, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not told.done():
+        told.cancel()
+        return 130
+    try:
+        await told
+    except StepFailed as error:
+        console.print(f"[red]Not seen: {error}[/red]")
+    report(story, console, as_json=as_json)
+    return 0 if story.complete else 1
+
+
+def _welcome(console: Console, layout: Layout) -> None:
+    console.print("\n[bold]The sandbox is ready.[/bold] In another shell: [bold]make demo[/bold]\n")
+    for name, what in (
+        ("ingress", "webhooks and API"),
+        ("twilio_control", "Twilio, simulated: /_sim/docs"),
+        ("elevenlabs", "ElevenLabs, simulated: /__sim/docs"),
+        ("backend", "the main backend, pretended: /docs"),
+    ):
+        console.print(f"  {layout.url(name):<28} {what}")
+    console.print(f"  {layout.kafka_servers:<28} Kafka\n  {layout.mongodb_uri:<28} MongoDB")
+    console.print(f"  {layout.data}\n  API token {layout.api_token}\n\nCtrl-C stops everything.")
+
+
+class _folder:  # noqa: N801  # a context manager that reads like a word
+    """The data folder: the one to keep, or a new one that goes away afterwards."""
+
+    def __init__(self, keep: Path | None) -> None:
+        self._keep = keep
+
+    def __enter__(self) -> Path:
+        self._path = self._keep.absolute() if self._keep else Path(tempfile.mkdtemp(prefix="hilo-sandbox-"))
+        self._path.mkdir(parents=True, exist_ok=True)
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        if not self._keep:
+            shutil.rmtree(self._path, ignore_errors=True)
+
+
+def _run(work: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> None:
+    """Run until done or asked to stop; a StackError is one sentence and exit code 2."""
+
+    async def main() -> int:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        return await work(stop)
+
+    try:
+        code = asyncio.run(main())
+    except StackError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        code = 2
+    except BaseExceptionGroup as group:
+        print(group.exceptions[0], file=sys.stderr)  # noqa: T201
+        code = 2 if isinstance(group.exceptions[0], StackError) else 1
+    raise typer.Exit(code)

@@ -1,0 +1,5 @@
+import sys
+
+from sender.app import main
+
+sys.exit(main())

@@ -1,0 +1,43 @@
+"""Bootstrap of the sender: the only place that builds its clients."""
+
+from kit.http import PooledClient
+from kit.kafka.broker import client_options
+from kit.kafka.consumers import Consumers
+from kit.kafka.dead_letters import DeadLetters
+from kit.kafka.outlet import Outlet
+from kit.kafka.subscriber import Subscriber
+from kit.mongo import Mongo
+from kit.probes import HttpServer, probes
+from kit.service import Service, Tools, run
+from kit.twilio import Twilio
+from schemas.topics import MESSAGE_OUTBOUND, MESSAGE_STATUS
+from sender.delivery import DeliveryHandler
+from sender.effects import EffectLedger
+from sender.settings import SenderSettings
+from sender.statuses import StatusHandler
+
+__all__ = ["build", "main"]
+
+
+def build(settings: SenderSettings, tools: Tools) -> Service:
+    service = Service(tools)
+    outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
+    mongo = Mongo(settings)
+    http = PooledClient()
+    letters = DeadLetters(outlet, tools.clock, tools.metrics)
+    ledger = EffectLedger(mongo.database, tools.clock, settings.send_lease_s)
+    delivery = DeliveryHandler(ledger, Twilio(settings, http), outlet, settings.public_base_url, tools)
+    statuses = StatusHandler(ledger, tools)
+    consumers = Consumers(
+        settings,
+        [
+            Subscriber(MESSAGE_OUTBOUND, delivery.handle, settings, letters, tools),
+            Subscriber(MESSAGE_STATUS, statuses.handle, settings, letters, tools),
+        ],
+    )
+    service.parts = (HttpServer(probes(service), settings.health_port, "HEALTH_PORT"), outlet, mongo, http, consumers)
+    return service
+
+
+def main() -> int:
+    return run("sender", SenderSettings, build)

@@ -1,0 +1,12 @@
+from pydantic import Field
+
+from kit.settings import KafkaSettings, MongoSettings, TwilioSettings, Url
+
+__all__ = ["SenderSettings"]
+
+
+class SenderSettings(KafkaSettings, MongoSettings, TwilioSettings):
+    public_base_url: Url = Field(description="where Twilio's status callbacks go: the ingress, as Twilio reaches it")
+    greeting_template_sid: str = Field(default="", description="template of the greeting; 1 = name, 2 = summary")
+    reengage_template_sid: str = Field(default="", description="template for a reply outside the window")
+    send_lease_s: float = Field(default=15, gt=10, description="s; longer than a POST may take (10 s)")
