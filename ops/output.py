@@ -17,6 +17,7 @@ from schemas.contact import UnusableAddress
 __all__ = ["JSON", "REVEAL", "document", "fail", "runs", "table"]
 
 P = ParamSpec("P")
+PIPE_WIDTH = 200  # columns, where nobody's terminal tells
 JSON = typer.Option(False, "--json", help="One JSON document instead of text.")
 REVEAL = typer.Option(False, "--reveal", help="Show phone numbers in full.")
 
@@ -55,4 +56,4 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
         shown.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         shown.add_row(*(str(row.get(column, "")) for column in columns))
-    Console(soft_wrap=not sys.stdout.isatty(), highlight=False).print(shown)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(shown)

@@ -104,7 +104,7 @@ class Sandbox:
             found = await topics.create(settings)
         except HiloError as error:
             raise StackError(f"The topics could not be created: {error}.") from error
-        self._say(f"Topics: {len(found)} with {sum('ok' in one.state for one in found)} as the table says")
+        self._say(f"Topics: {sum(one.state == 'ok' for one in found)} of {len(found)} as the table says")
 
     async def _all(self, parts: tuple[str, ...]) -> None:
         began = time.monotonic()

@@ -95,6 +95,10 @@ class Demo:
     async def _statuses(self, bubble: dict[str, Any]) -> None:
         async with self._step("sent, delivered, read: on the phone and in the database"):
             await self._until("two blue ticks on the phone", lambda: self._ticked(bubble["sid"]))
+            told = await self._get("twilio_control", "/_sim/deliveries", kind="status", sid=bubble["sid"])
+            statuses = [one["status"] for one in told if one["http"] == 200]
+            self._say("Twilio", f"callbacks acknowledged: {', '.join(statuses)}")
+            self._require(statuses == ["sent", "delivered", "read"], "sent, delivered, read, each acknowledged once")
             await self._until(
                 "status read in the database", lambda: self._stored("sends", {"sid": bubble["sid"]}, "read")
             )
@@ -169,7 +173,7 @@ class Demo:
         return (await self.http.get(self.layout.url(part) + path, params=query)).raise_for_status().json()
 
     def _say(self, who: str, text: str) -> None:
-        self.console.print(f"[bold cyan]{who:>12}[/bold cyan]  " + text.replace("\n", "\n" + " " * 14))
+        self.console.print(f"[bold cyan]{who:>12}[/bold cyan]  " + text.replace("\n", "\n" + " " * 14), soft_wrap=True)
 
     def _require(self, seen: bool, what: str) -> None:
         if not seen:

@@ -66,7 +66,8 @@ async def _await_leaders(client: AIOKafkaAdminClient, names: Sequence[str]) -> N
     """Until every partition has a leader; before that a producer's first sends are refused."""
     for _ in range(100):
         described = await client.describe_topics(list(names))
-        if all(p["leader"] >= 0 for one in described for p in one["partitions"]) and len(described) == len(names):
+        leaders = [[partition["leader"] for partition in one["partitions"]] for one in described]
+        if len(leaders) == len(names) and all(found and min(found) >= 0 for found in leaders):
             return
         await asyncio.sleep(0.1)
     raise BrokerDown("the new topics have no leaders yet: try again")

@@ -1,0 +1,146 @@
+"""What every tier shares: the local stack, started once, and a clock that only tests move."""
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kit import tracing
+from kit.kafka import topics
+from kit.kafka.outlet import Outlet
+from kit.metrics import Metrics
+from kit.mongo import Database, Mongo
+from kit.service import Tools
+from kit.settings import KafkaSettings, MongoSettings
+from sandbox.stack.stack import Stack
+
+PARTITIONS = 3
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--stack",
+        choices=("embedded", "containers", "env"),
+        default="embedded",
+        help="Kafka and MongoDB: on the JRE wheel, in containers, or KAFKA_BOOTSTRAP_SERVERS and MONGODB_URI",
+    )
+
+
+class FakeClock:
+    """Moves only when told to; a sleep moves it at once and is remembered."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+        self._monotonic = 1000.0
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._monotonic += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    async def sleep_until(self, moment: datetime) -> None:
+        await self.sleep(max(0.0, (moment - self._now).total_seconds()))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def tools(clock: FakeClock) -> Tools:
+    return Tools("test", clock, Metrics())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _spans() -> None:
+    tracing.configure()
+
+
+@pytest.fixture(autouse=True)
+def _no_unexpected_errors(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A test in which something of ours logged an ERROR has failed, unless it says that it expects one."""
+    yield
+    if request.node.get_closest_marker("expects_errors"):
+        return
+    ours = ("ingress", "processor", "sender", "janitor", "kit", "turns", "delivery", "subscriber", "dead_letters")
+    found = [one for one in caplog.get_records("call") if one.levelno >= logging.ERROR and one.name in ours]
+    assert not found, [one.getMessage() for one in found]
+
+
+@pytest.fixture(scope="session")
+async def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Real Kafka and a MongoDB wire server; what cannot be started fails every test that needs it."""
+    kind = request.config.getoption("--stack")
+    data = tmp_path_factory.mktemp("stack")
+    if kind == "containers":
+        async for one in _containers(data):
+            yield one
+        return
+    given = os.environ if kind == "env" else {}
+    async with Stack(data, kafka=given.get("KAFKA_BOOTSTRAP_SERVERS"), mongo=given.get("MONGODB_URI")) as running:
+        yield running
+
+
+async def _containers(data: Path) -> AsyncIterator[Stack]:
+    from testcontainers.kafka import KafkaContainer
+    from testcontainers.mongodb import MongoDbContainer
+
+    with KafkaContainer("apache/kafka:4.1.1") as kafka, MongoDbContainer("mongo:8.0.15") as mongo:
+        yield Stack(data, kafka=kafka.get_bootstrap_server(), mongo=mongo.get_connection_url())
+
+
+@pytest.fixture
+def mongo_uri(stack: Stack) -> str:
+    return stack.mongodb_uri
+
+
+@pytest.fixture
+async def database(mongo_uri: str) -> AsyncIterator[Database]:
+    """Empty, with its indexes; gone afterwards."""
+    settings = MongoSettings(mongodb_uri=mongo_uri, mongodb_database=f"test_{uuid.uuid4().hex[:12]}", _env_file=None)
+    mongo = Mongo(settings)
+    await mongo.start()
+    yield mongo.database
+    await mongo.database.client.drop_database(mongo.database.name)
+    await mongo.stop()
+
+
+@pytest.fixture
+async def kafka(stack: Stack) -> KafkaSettings:
+    """Settings with a prefix of its own: topics that no other test sees."""
+    settings = KafkaSettings(
+        kafka_bootstrap_servers=stack.bootstrap_servers,
+        kafka_topic_prefix=f"t{uuid.uuid4().hex[:8]}.",
+        kafka_session_timeout_ms=6000,
+        _env_file=None,
+    )
+    await topics.create(settings, PARTITIONS)
+    return settings
+
+
+@pytest.fixture
+async def outlet(kafka: KafkaSettings, tools: Tools) -> AsyncIterator[Outlet]:
+    from kit.kafka.broker import client_options
+
+    outlet = Outlet(client_options(kafka), kafka.kafka_topic_prefix, tools.clock, tools.metrics)
+    await outlet.start()
+    await outlet.wait_ready(10)
+    yield outlet
+    await outlet.stop()

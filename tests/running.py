@@ -1,0 +1,69 @@
+"""Run things inside a test and wait for what they do, without ever sleeping a guessed time."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from kit.kafka.broker import client_options, prefixed
+from kit.service import Service
+from kit.settings import KafkaSettings
+
+__all__ = ["eventually", "records", "running"]
+
+
+async def eventually(seen: Callable[[], Awaitable[bool]], what: str, within: float = 15.0) -> None:
+    """Fails after `within` seconds; looks every 50 ms."""
+    deadline = time.monotonic() + within
+    while not await seen():
+        assert time.monotonic() < deadline, f"not within {within:g} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(service: Service) -> AsyncIterator[Service]:
+    """The service, ready; stopped as by SIGTERM afterwards."""
+    stopping = asyncio.Event()
+    task = asyncio.create_task(service.run(stopping))
+
+    async def ready() -> bool:
+        if task.done():
+            await task
+        return service.ready
+
+    try:
+        await eventually(ready, f"{service.tools.name} ready", within=30)
+        yield service
+    finally:
+        stopping.set()
+        await task
+
+
+async def records(
+    settings: KafkaSettings, topic: str, count: int = 1, within: float = 15.0
+) -> list[ConsumerRecord[bytes, bytes]]:
+    """All records of a topic, once there are at least `count`; in order per partition."""
+    consumer = AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        name = prefixed(settings, topic)
+        partitions = [TopicPartition(name, number) for number in await _partitions(consumer, name)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        found: list[ConsumerRecord[bytes, bytes]] = []
+        deadline = time.monotonic() + within
+        while len(found) < count and time.monotonic() < deadline:
+            for batch in (await consumer.getmany(timeout_ms=200)).values():
+                found += batch
+        assert len(found) >= count, f"{len(found)} of {count} records in {topic} within {within:g} s"
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, name: str) -> set[int]:
+    consumer._client.add_topic(name)
+    await consumer._client.force_metadata_update()
+    return set(consumer.partitions_for_topic(name) or ())

@@ -1,0 +1,105 @@
+"""A send ends in an acknowledgement or in an error, also with the broker away; the outlet comes back by itself."""
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kit.errors import BrokerDown, Poison
+from kit.kafka import topics
+from kit.kafka.broker import client_options
+from kit.kafka.outlet import Outlet
+from kit.service import Tools
+from kit.settings import KafkaSettings
+from sandbox.stack.kafka import KafkaServer
+from sandbox.stack.ports import free_ports
+from schemas.attributes import WireRecord
+from schemas.topics import CONTACT_LOG, DEAD_LETTERS
+from tests.running import eventually, records
+
+RECORD = WireRecord(b"key", b"value", [("name", b"v")])
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[KafkaServer]:
+    """A broker of its own, on a port it keeps: this test kills it."""
+    async with KafkaServer(tmp_path, free_ports(1)[0]) as server:
+        yield server
+
+
+async def test_a_record_arrives_as_it_was_given(outlet: Outlet, kafka: KafkaSettings) -> None:
+    await outlet.publish_record(CONTACT_LOG.name, RECORD)
+    (found,) = await records(kafka, CONTACT_LOG.name)
+    assert (found.key, found.value, list(found.headers)) == (b"key", b"value", [("name", b"v")])
+
+
+async def test_a_broker_that_dies_is_an_error_in_time_and_one_that_returns_is_used_again(
+    broker: KafkaServer, tools: Tools
+) -> None:
+    settings = KafkaSettings(kafka_bootstrap_servers=broker.bootstrap_servers, _env_file=None)
+    await topics.create(settings, 1)
+    outlet = Outlet(client_options(settings), "", tools.clock, tools.metrics)
+    await outlet.start()
+    try:
+        await outlet.wait_ready(10)
+        await broker.kill()
+        began = time.monotonic()
+        with pytest.raises(BrokerDown):
+            await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=1.5)
+        assert time.monotonic() - began < 3
+        with pytest.raises(BrokerDown):  # and from now on at once
+            await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=1.5)
+        await broker.start()
+
+        async def published() -> bool:
+            try:
+                await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=2)
+            except BrokerDown:
+                return False
+            return True
+
+        await eventually(published, "a send after the broker's return", within=30)
+    finally:
+        began = time.monotonic()
+        await outlet.stop()
+        assert time.monotonic() - began < 7
+
+
+async def test_without_a_broker_it_starts_at_once_and_refuses_at_once(tools: Tools) -> None:
+    settings = KafkaSettings(kafka_bootstrap_servers=f"127.0.0.1:{free_ports(1)[0]}", _env_file=None)
+    outlet = Outlet(client_options(settings), "", tools.clock, tools.metrics)
+    began = time.monotonic()
+    await outlet.start()
+    with pytest.raises(BrokerDown):
+        await outlet.publish_record(CONTACT_LOG.name, RECORD)
+    await outlet.stop()
+    assert time.monotonic() - began < 2
+
+
+async def test_a_producer_whose_sender_task_died_is_replaced(outlet: Outlet, kafka: KafkaSettings) -> None:
+    assert outlet._producer is not None
+    outlet._producer._sender.sender_task.cancel()
+
+    async def published() -> bool:
+        try:
+            await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=1)
+        except BrokerDown:
+            return False
+        return True
+
+    await eventually(published, "a send through a new producer")
+    assert await records(kafka, CONTACT_LOG.name)
+
+
+async def test_a_record_of_one_mebibyte_fits_into_the_dead_letters_with_its_headers(
+    outlet: Outlet, kafka: KafkaSettings
+) -> None:
+    big = WireRecord(b"key", b"x" * 1024 * 1024, [("about", b"y" * 10_000)])
+    await outlet.publish_record(DEAD_LETTERS.name, big)
+    assert len((await records(kafka, DEAD_LETTERS.name))[0].value or b"") == 1024 * 1024
+
+
+async def test_a_record_no_broker_would_take_is_poison(outlet: Outlet) -> None:
+    with pytest.raises(Poison):
+        await outlet.publish_record(CONTACT_LOG.name, WireRecord(b"key", b"x" * 4 * 1024 * 1024))
