@@ -9,6 +9,7 @@ from ingress.bodies import Problem, problem_response
 from ingress.routes import Webhooks
 from ingress.settings import IngressSettings
 from kit.kafka.broker import client_options
+from kit.kafka.dead_letters import DeadLetters
 from kit.kafka.outlet import Outlet
 from kit.mongo import Mongo
 from kit.probes import HttpServer, probe_routes
@@ -23,7 +24,8 @@ def build(settings: IngressSettings, tools: Tools) -> Service:
     outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
     mongo = Mongo(settings)
     app = FastAPI(title="Hilo ingress", version="1", redirect_slashes=False)
-    app.include_router(Webhooks(settings, outlet, tools).router())
+    letters = DeadLetters(outlet, tools.clock, tools.metrics)
+    app.include_router(Webhooks(settings, outlet, letters, tools).router())
     app.include_router(Api(settings, outlet, Reads(mongo.database), tools).router())
     app.router.routes.extend(probe_routes(service))
     app.add_exception_handler(Problem, _problem)

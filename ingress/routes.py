@@ -3,7 +3,6 @@
 import json
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import TypeVar
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -15,11 +14,12 @@ from ingress.elevenlabs import call_facts, signature_holds
 from ingress.settings import IngressSettings
 from kit.errors import BrokerDown
 from kit.ids import call_id
+from kit.kafka.dead_letters import DeadLetters, Position
 from kit.kafka.outlet import Outlet
 from kit.logs import get_log
 from kit.service import Tools
 from kit.tracing import span
-from schemas.attributes import Envelope
+from schemas.attributes import Envelope, WireRecord
 from schemas.contact import Contact, canonical, parse_address
 from schemas.events import Event
 from schemas.topics import CONTACT_LOG, MESSAGE_STATUS
@@ -28,7 +28,6 @@ __all__ = ["Webhooks"]
 
 SOURCE = "hilo/ingress"
 FORM = "application/x-www-form-urlencoded"
-E = TypeVar("E", bound=Event)
 Endpoint = Callable[["Webhooks", Request], Awaitable[Response]]
 
 
@@ -56,10 +55,11 @@ def counted(endpoint: Endpoint) -> Endpoint:
 class Webhooks:
     """Keeps nothing: what the broker has not acknowledged was never received."""
 
-    def __init__(self, settings: IngressSettings, outlet: Outlet, tools: Tools) -> None:
+    def __init__(self, settings: IngressSettings, outlet: Outlet, letters: DeadLetters, tools: Tools) -> None:
         self.tools = tools
         self._settings = settings
         self._outlet = outlet
+        self._letters = letters
         self._log = get_log("webhooks")
         tokens = (settings.twilio_auth_token, settings.twilio_auth_token_next)
         self._signature = twilio.Signature(settings.public_base_url, [t.get_secret_value() for t in tokens if t])
@@ -73,8 +73,11 @@ class Webhooks:
 
     @counted
     async def incoming(self, request: Request) -> Response:
-        form = await self._form(request)
-        event = self._parsed(lambda: twilio.message_received(form, self.tools.clock.now()))
+        form, body = await self._form(request)
+        try:
+            event = twilio.message_received(form, self.tools.clock.now())
+        except twilio.Refused as refused:
+            return await self._bury(request, body, refused)
         if event.channel not in self._settings.twilio_whatsapp_numbers:
             raise Problem(403, "To is none of our numbers")
         await self._publish(CONTACT_LOG.name, event.message_sid, canonical(parse_address(event.address)), event)
@@ -82,8 +85,11 @@ class Webhooks:
 
     @counted
     async def status(self, request: Request) -> Response:
-        form = await self._form(request)
-        event = self._parsed(lambda: twilio.status_changed(form, request.query_params, self.tools.clock.now()))
+        form, body = await self._form(request)
+        try:
+            event = twilio.status_changed(form, request.query_params, self.tools.clock.now())
+        except twilio.Refused as refused:
+            return await self._bury(request, body, refused)
         await self._publish(
             MESSAGE_STATUS.name, f"{event.message_sid}-{event.status}", canonical(parse_address(event.address)), event
         )
@@ -108,10 +114,11 @@ class Webhooks:
             await self._publish(CONTACT_LOG.name, f"{call_id(contact, facts)}-facts", contact, facts)
         return JSONResponse({"status": "published" if found else "ignored"})
 
-    async def _form(self, request: Request) -> twilio.Form:
-        """A form that Twilio signed, for our account. Raises Problem."""
+    async def _form(self, request: Request) -> tuple[twilio.Form, bytes]:
+        """A form that Twilio signed, for our account, and its bytes. Raises Problem."""
+        body = await read_body(request, FORM)
         try:
-            form = twilio.parse_form(await read_body(request, FORM))
+            form = twilio.parse_form(body)
         except ValueError:
             raise Problem(415, "not a form") from None
         if not self._signature.holds(request.scope, form, request.headers.get("x-twilio-signature", "")):
@@ -119,14 +126,17 @@ class Webhooks:
             raise Problem(403, "the signature does not hold")
         if form.get("AccountSid") != self._settings.twilio_account_sid:
             raise Problem(403, "another account")
-        return form
+        return form, body
 
-    def _parsed(self, parse: Callable[[], E]) -> E:
+    async def _bury(self, request: Request, body: bytes, refused: twilio.Refused) -> Response:
+        """Twilio would only send it again: keep the bytes for a person to look at, and acknowledge them."""
+        record = WireRecord(None, body, [("content-type", FORM.encode())])
+        position = Position(request.url.path, 0, 0)
         try:
-            return parse()
-        except twilio.Refused as refused:
-            self._log.warning("webhook refused", reason=str(refused))
-            raise Problem(422, str(refused)) from None
+            await self._letters.bury(record, position, group="ingress", reason="refused", detail=str(refused))
+        except BrokerDown:
+            raise Problem(503, "try again") from None
+        return Response(ACKNOWLEDGED, media_type="text/xml")
 
     async def _publish(self, topic: str, event_id: str, contact: Contact, event: Event) -> None:
         envelope = Envelope(event_id, SOURCE, self.tools.clock.now(), contact, event)

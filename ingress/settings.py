@@ -8,9 +8,7 @@ __all__ = ["IngressSettings"]
 class IngressSettings(KafkaSettings, MongoSettings, TwilioSettings):
     ingress_port: int = Field(default=3001, ge=0, le=65535, description="port of the webhooks and the API")
     public_base_url: Url = Field(description="how Twilio reaches us, path prefix included: signatures cover it")
-    api_token: ListOfSecrets = Field(
-        min_length=1, description="bearer token of /api; two, with a comma, to rotate"
-    )
+    api_token: ListOfSecrets = Field(min_length=1, description="bearer token of /api; two, with a comma, to rotate")
     elevenlabs_webhook_secret: SecretStr | None = Field(
         default=None, description="signs ElevenLabs' post-call webhook; empty: that route answers 404"
     )

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from sandbox.layout import Layout
@@ -26,6 +27,12 @@ async def hilo(*arguments: str, **environment: str) -> Process:
         HILO, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **environment},
     )  # fmt: skip
+
+
+async def output(*arguments: str, **environment: str) -> tuple[int | None, str]:
+    process = await hilo(*arguments, **environment)
+    out, _ = await process.communicate()
+    return process.returncode, out.decode()
 
 
 @asynccontextmanager
@@ -72,6 +79,7 @@ async def test_the_demo_is_seen_from_outside_and_ctrl_c_leaves_nothing_behind(tm
             assert (story.returncode, told["complete"]) == (0, True), told
             assert all(step["seen"] for step in told["steps"])
         await _operators(layout)
+        await _close(layout)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
@@ -89,9 +97,28 @@ async def _operators(layout: Layout) -> None:
         (("stats", "--json"), '"group": "processor"'),
         (("config",), "KAFKA_BOOTSTRAP_SERVERS"),
     ):
-        process = await hilo(*command, **environment)
-        out, _ = await process.communicate()
-        assert (process.returncode, expected in out.decode()) == (0, True), out.decode()
+        code, out = await output(*command, **environment)
+        assert (code, expected in out) == (0, True), out
+
+
+async def _close(layout: Layout) -> None:
+    """A client writes first; an operator closes that conversation, once."""
+    environment, client = layout.environment("ops"), "+34600111222"
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        inbound = {"from": client, "body": "Hola"}
+        (await http.post(f"{layout.url('twilio_control')}/_sim/inbound", json=inbound)).raise_for_status()
+
+    async def answered() -> bool:
+        code, out = await output("conversation", client, "--json", **environment)
+        return code == 0 and json.loads(out)["message_count"] == 2
+
+    await eventually(answered, "the answer is stored")
+    shown = (await output("conversation", client, **environment))[1]
+    assert client not in shown
+    assert client in (await output("conversation", client, "--reveal", **environment))[1]
+    assert (await output("close", client, **environment))[0] == 0
+    code, out = await output("close", client, **environment)
+    assert (code, "closed already" in out) == (1, True)
 
 
 async def test_a_service_that_dies_is_started_again_and_sigterm_stops_it_all(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from kit.service import Tools
 from kit.settings import KafkaSettings
 from sandbox.stack.kafka import KafkaServer
 from sandbox.stack.ports import free_ports
-from schemas.topics import CALL_COMPLETED, CONTACT_LOG, MESSAGE_STATUS
+from schemas.topics import CALL_COMPLETED, CONTACT_LOG, DEAD_LETTERS, MESSAGE_STATUS
 from tests.running import eventually, records, running
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "1" * 32, "s3cret", "+14155238886"
@@ -117,6 +117,17 @@ async def test_unsigned_not_a_form_and_too_large(client: httpx.AsyncClient, kafk
     assert (await client.post(INCOMING, json=FORM)).status_code == 415
     assert (await client.post(INCOMING, data={"Body": "x" * 300_000})).status_code == 413
     assert await records(kafka, CONTACT_LOG.name, 0, within=1) == []
+
+
+@pytest.mark.expects_errors
+async def test_a_sender_without_a_usable_address_is_kept_as_a_dead_letter(
+    client: httpx.AsyncClient, kafka: KafkaSettings
+) -> None:
+    answer = await post(client, INCOMING, FORM | {"From": "whatsapp:anonymous"})
+    assert (answer.status_code, answer.text) == (200, "<Response/>")
+    (letter,) = await records(kafka, DEAD_LETTERS.name)
+    assert b"From=whatsapp%3Aanonymous" in (letter.value or b"")
+    assert dict(letter.headers)["hilo_dead_topic"] == INCOMING.encode()
 
 
 async def start(client: httpx.AsyncClient, body: Any, token: str | None = "first") -> httpx.Response:
