@@ -17,7 +17,7 @@ __all__ = ["Log", "configure", "get_log"]
 
 Log = structlog.stdlib.BoundLogger
 PHONE = re.compile(r"(?:\+|%2B)\d{7,15}", re.IGNORECASE)
-QUIET = ("aiokafka", "httpx", "httpcore", "twilio", "websockets", "uvicorn.access", "faststream", "pymongo")
+QUIET = ("aiokafka", "httpx", "httpcore", "twilio", "websockets", "uvicorn", "faststream", "pymongo")
 
 
 def configure(service: str, level: str = "INFO", style: str = "json") -> None:
@@ -30,7 +30,11 @@ def configure(service: str, level: str = "INFO", style: str = "json") -> None:
         lambda _logger, _method, event: {"service": service, **event},
         _mask,
     ]
-    last = structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    last = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -114,13 +114,16 @@ class Demo:
             )
         async with self._step("the main backend reads the notices"):
             told: list[str] = []
-            while "conversation-closed" not in " ".join(told):
-                news = await self._get("backend", "/notices", contact=self.contact, after=0, wait=PATIENCE_S)
-                self._require(len(news) > len(told), "the notice that the conversation is closed")
-                told = [one["type"] for one in news]
-            for kind in told:
-                self._say("notice", kind)
-            self._require(any("conversation-started" in kind for kind in told), "the notice that it was started")
+            last = 0
+            while not told or told[-1] != "hilo.conversation-closed.v1":
+                news = await self._get("backend", "/notices", contact=self.contact, after=last, wait=PATIENCE_S)
+                self._require(bool(news), "the notice that the conversation is closed")
+                last = news[-1]["n"]
+                told += [one["type"] for one in news]
+                for one in news:
+                    self._say("notice", one["type"])
+            expected = ["hilo.conversation-started.v1", "hilo.conversation-closed.v1"]
+            self._require(told == expected, f"exactly the notices {', '.join(expected)}")
 
     async def _bubble(self, number: int) -> dict[str, Any]:
         """The client's n-th bubble from us; exactly n are there."""
