@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from kit.errors import HiloError
 from kit.kafka import topics
 from kit.settings import KafkaSettings
 from sandbox.layout import Layout
+from sandbox.screen import Screen
 from sandbox.stack.child import Child
 from sandbox.stack.errors import StackError
 from sandbox.stack.ports import require_free
@@ -25,7 +25,6 @@ SERVICES = ("ingress", "processor", "sender", "janitor")
 READY_S = 30.0
 STOP_S = 8.0  # the longest a part may take; they stop at the same time
 RESTART_S = 1.0
-Say = Callable[[str], None]
 
 
 class Sandbox:
@@ -35,9 +34,9 @@ class Sandbox:
     and `lost` says so.
     """
 
-    def __init__(self, layout: Layout, *, kafka: str | None = None, mongo: str | None = None, say: Say = print) -> None:
+    def __init__(self, layout: Layout, screen: Screen, *, kafka: str | None = None, mongo: str | None = None) -> None:
         self.layout = layout
-        self._say = say
+        self._say = screen.say
         self._data = Path(layout.data)
         self._stack = Stack(
             self._data,
@@ -45,7 +44,7 @@ class Sandbox:
             mongo_port=layout.ports.mongo,
             kafka=kafka,
             mongo=mongo,
-            progress=say,
+            progress=screen.progress,
         )
         self._children: dict[str, Child] = {}
         self._watchers: list[asyncio.Task[None]] = []

@@ -16,6 +16,7 @@ from rich.console import Console
 from sandbox.app import Sandbox
 from sandbox.demo import Demo, StepFailed, report
 from sandbox.layout import Layout, Ports, state_file
+from sandbox.screen import Screen
 from sandbox.stack.errors import StackError
 
 __all__ = ["demo", "sandbox"]
@@ -55,11 +56,9 @@ def demo(
 
 
 async def _sandbox(layout: Layout, stop: asyncio.Event, seconds: float, state: Path, *, infra_only: bool) -> int:
-    console = Console(stderr=infra_only, highlight=False)
-    box = Sandbox(
-        layout, kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), mongo=os.environ.get("MONGODB_URI"), say=console.print
-    )
-    if not await _started(box, stop, console, infra_only=infra_only):
+    screen = Screen(stderr=infra_only)
+    box = Sandbox(layout, screen, kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), mongo=os.environ.get("MONGODB_URI"))
+    if not await _started(box, stop, screen, infra_only=infra_only):
         return 0
     try:
         if infra_only:
@@ -67,52 +66,52 @@ async def _sandbox(layout: Layout, stop: asyncio.Event, seconds: float, state: P
             print(f"MONGODB_URI={box.layout.mongodb_uri}", flush=True)  # noqa: T201
         else:
             box.layout.write(state)
-            _welcome(console, box.layout)
-        return await _until(box, stop, seconds, console)
+            screen.welcome(box.layout)
+        return await _until(box, stop, seconds, screen)
     finally:
-        console.print("Stopping…")
+        screen.say("Stopping…")
         await box.stop()
         if not infra_only:
             state.unlink(missing_ok=True)  # noqa: ASYNC240  # a local file, once
 
 
-async def _started(box: Sandbox, stop: asyncio.Event, console: Console, *, infra_only: bool) -> bool:
+async def _started(box: Sandbox, stop: asyncio.Event, screen: Screen, *, infra_only: bool) -> bool:
     """False when it was asked to stop before it was up."""
     start, stopped = asyncio.create_task(box.start(infra_only=infra_only)), asyncio.create_task(stop.wait())
-    with console.status("Starting…"):
+    with screen.starting():
         await asyncio.wait({start, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if not start.done():
         start.cancel()
         await asyncio.gather(start, return_exceptions=True)
-        console.print("Stopped before it was up; the next run goes on where this one was.")
+        screen.say("Stopped before it was up; the next run goes on where this one was.")
         return False
     await start
     return True
 
 
-async def _until(box: Sandbox, stop: asyncio.Event, seconds: float, console: Console) -> int:
+async def _until(box: Sandbox, stop: asyncio.Event, seconds: float, screen: Screen) -> int:
     waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(stop.wait()), box.lost}
     await asyncio.wait(waits, timeout=seconds or None, return_when=asyncio.FIRST_COMPLETED)
     if box.lost.done():
-        console.print(f"[red]{box.lost.result()}[/red]")
+        screen.say(f"[red]{box.lost.result()}[/red]")
         return 1
     return 0
 
 
 async def _demo(state: Path, stop: asyncio.Event, *, as_json: bool) -> int:
-    console = Console(highlight=False, quiet=as_json)
+    screen = Screen(quiet=as_json)
     layout, box = Layout.read(state), None
     if layout is None:
         with _folder(None) as data:
-            box = Sandbox(Layout(str(data), Ports.free()), say=console.print)
-            if not await _started(box, stop, console, infra_only=False):
+            box = Sandbox(Layout(str(data), Ports.free()), screen)
+            if not await _started(box, stop, screen, infra_only=False):
                 return 130
             try:
-                return await _tell(box.layout, stop, console, as_json=as_json)
+                return await _tell(box.layout, stop, screen.console, as_json=as_json)
             finally:
                 await box.stop()
-    return await _tell(layout, stop, console, as_json=as_json)
+    return await _tell(layout, stop, screen.console, as_json=as_json)
 
 
 async def _tell(layout: Layout, stop: asyncio.Event, console: Console, *, as_json: bool) -> int:
@@ -129,19 +128,6 @@ async def _tell(layout: Layout, stop: asyncio.Event, console: Console, *, as_jso
         console.print(f"[red]Not seen: {error}[/red]")
     report(story, console, as_json=as_json)
     return 0 if story.complete else 1
-
-
-def _welcome(console: Console, layout: Layout) -> None:
-    console.print("\n[bold]The sandbox is ready.[/bold] In another shell: [bold]make demo[/bold]\n")
-    for name, what in (
-        ("ingress", "webhooks and API"),
-        ("twilio_control", "Twilio, simulated: /_sim/docs"),
-        ("elevenlabs", "ElevenLabs, simulated: /__sim/docs"),
-        ("backend", "the main backend, pretended: /docs"),
-    ):
-        console.print(f"  {layout.url(name):<28} {what}")
-    console.print(f"  {layout.kafka_servers:<28} Kafka\n  {layout.mongodb_uri:<28} MongoDB")
-    console.print(f"  {layout.data}\n  API token {layout.api_token}\n\nCtrl-C stops everything.")
 
 
 class _folder:  # noqa: N801  # a context manager that reads like a word
