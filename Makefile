@@ -5,7 +5,7 @@ RUN    := .venv/bin/
 READY  := .venv/.synced
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox demo test check format lock clean
+.PHONY: help sandbox demo test check format lock
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12

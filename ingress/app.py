@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from ingress.api import Api
@@ -42,8 +43,13 @@ async def _problem(_request: Request, problem: Exception) -> Response:
 async def _invalid(_request: Request, error: Exception) -> Response:
     """FastAPI's own answer repeats what was sent; ours names the field only."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    fields = {".".join(map(str, fault["loc"][1:])) or "body": fault["msg"] for fault in error.errors()}
+    fields = {_named(fault["loc"][1:]): fault["msg"] for fault in error.errors()}
     return problem_response(Problem(422, "the request cannot be used", fields))
+
+
+def _named(location: tuple[str | int, ...]) -> str:
+    """The field as the documentation spells it; "body" where it is no field that is wrong."""
+    return ".".join(to_camel(part) for part in location if isinstance(part, str)) or "body"
 
 
 def main() -> int:

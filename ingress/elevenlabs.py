@@ -1,4 +1,4 @@
-"""ElevenLabs' post-call webhook: facts that join a call. Source: reference elevenlabs.md §5.
+"""ElevenLabs' post-call webhook: facts that join a call. Source: ElevenLabs docs, "Post-call webhooks".
 
 Header `ElevenLabs-Signature: t=<unix>,v0=<hex hmac_sha256(secret, "<t>.<raw body>")>`.
 """

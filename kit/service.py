@@ -18,6 +18,7 @@ from kit.clock import Clock
 from kit.errors import Misconfigured
 from kit.metrics import Metrics
 from kit.settings import ServiceSettings, load, masked
+from kit.watchdog import Watchdog
 
 __all__ = ["Part", "Service", "Tools", "run"]
 
@@ -108,4 +109,9 @@ async def _serve(settings: S, name: str, build: Callable[[S, Tools], Service]) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     service = build(settings, Tools(name, settings.clock(), Metrics()))
-    await service.run(stopping)
+    watchdog = Watchdog()
+    await watchdog.start()
+    try:
+        await service.run(stopping)
+    finally:
+        await watchdog.stop()

@@ -52,7 +52,13 @@ Url = Annotated[str, AfterValidator(_url)]
 class ServiceSettings(BaseSettings):
     """What every service has."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", case_sensitive=False, frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,  # `NAME=` means not set: an empty secret would sign anybody's webhooks
+        extra="ignore",
+        case_sensitive=False,
+        frozen=True,
+    )
 
     health_port: int = Field(default=8080, ge=0, le=65535, description="port of /health, /ready and /metrics")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

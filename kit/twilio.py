@@ -25,7 +25,7 @@ UNTOUCHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What became of one POST: reference twilio.md §8.
+    """What became of one POST (Twilio error 20500: a message may exist after a 5xx).
 
     NOT_SENT nothing happened, repeat freely · REJECTED Twilio refused this message · CONFIG Twilio refuses us ·
     ACCEPTED it has a SID · UNKNOWN it may or may not exist.

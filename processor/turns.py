@@ -16,6 +16,7 @@ from processor.agent.client import AgentClient, AgentUnavailableError, Question
 from processor.conversation import State
 from processor.decisions import Draft, Policy, Run
 from processor.repository import AlreadyDecided, Repository
+from processor.wording import wording
 from schemas.attributes import Envelope
 from schemas.contact import Contact
 from schemas.documents import ConversationDocument, NoticeDocument, TurnDocument
@@ -109,7 +110,8 @@ class TurnHandler:
             case MessageReceived():
                 return await self._reply(run, state)
             case CallCompleted() | CallFacts():
-                call_id = ids.call_id(run.contact, event)
+                # The relay has named the call; facts name it by the conversation id they share.
+                call_id = run.events[0].id if isinstance(event, CallCompleted) else ids.call_id(run.contact, event)
                 known = await self._repository.call(call_id)
                 call = decisions.call_document(call_id, run.contact, event, known, run.now)
                 if isinstance(event, CallFacts):
@@ -126,7 +128,7 @@ class TurnHandler:
         draft = decisions.received(run, state, messages)
         if not draft.must_answer or draft.conversation is None:
             return draft
-        question = self._question(state, draft.conversation, "\n".join(one.data.text for one in messages))
+        question = self._question(state, draft.conversation, "\n".join(wording(one.data) for one in messages))
         told = {"agent_id": question.agent_id, "prior_call": question.prior_call, "wa_history": question.history}
         draft = replace(draft, context=told)
         try:

@@ -80,7 +80,8 @@ class Sandbox:
 
     def _require_ports(self) -> None:
         for part in (*WORLD, "twilio_control", *SERVICES):
-            require_free(getattr(self.layout.ports, part), purpose=part, setting=f"--{part.replace('_', '-')}-port")
+            setting = "--ingress-port" if part == "ingress" else "--any-ports"
+            require_free(getattr(self.layout.ports, part), purpose=part, setting=setting)
 
     async def _infrastructure(self) -> None:
         self._say("Kafka and MongoDB: starting")

@@ -1,4 +1,6 @@
-"""The contract as documents: JSON Schema of every event, AsyncAPI of the topics. `python -m schemas.snapshot` writes them.
+"""The contract as documents: JSON Schema of every event, AsyncAPI of the topics.
+
+`python -m schemas.snapshot` writes them.
 
 They are checked in, and a test compares them with the code: no change of the contract passes unseen.
 """

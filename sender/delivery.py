@@ -40,9 +40,7 @@ class DeliveryHandler:
     Of a part whose POST may have arrived, Twilio is asked before it is posted again.
     """
 
-    def __init__(
-        self, ledger: EffectLedger, twilio: Twilio, outlet: Outlet, public_url: str, tools: Tools
-    ) -> None:
+    def __init__(self, ledger: EffectLedger, twilio: Twilio, outlet: Outlet, public_url: str, tools: Tools) -> None:
         self._ledger = ledger
         self._twilio = twilio
         self._outlet = outlet

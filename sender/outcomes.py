@@ -1,6 +1,7 @@
 """Twilio's error codes → what to do. Data, so that it can be read and changed; unknown codes get the safe default.
 
-Source: reference twilio.md §11. Twilio tells clients not to program against its codes: this table is the only place.
+Source: Twilio's error dictionary (`/docs/api/errors`). Twilio tells clients not to program against its codes, so
+this table is the only place that does.
 """
 
 from typing import Literal

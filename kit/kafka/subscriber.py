@@ -47,7 +47,7 @@ OnBuried = Callable[[Position, Poison], Awaitable[None]]
 
 
 class Subscriber:
-    """Feeds one handler from one topic, in order, one record at a time per partition."""
+    """Feeds one handler from one topic, in order, one record at a time."""
 
     def __init__(
         self,

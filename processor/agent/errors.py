@@ -1,4 +1,4 @@
-"""How asking the agent can fail, and whether asking again makes sense. Source: reference elevenlabs.md §3.5, §10.6.
+"""How asking the agent can fail, and whether asking again makes sense. Source: elevenlabs/packages, 2026-08.
 
 The close code alone never decides: the same quota refusal was seen with 1002 and with 3000.
 """

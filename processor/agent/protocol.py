@@ -1,4 +1,4 @@
-"""ElevenLabs' conversation socket, as frames. Source: reference elevenlabs.md §3.
+"""ElevenLabs' conversation socket, as frames. Source: `agent.asyncapi.yaml` of elevenlabs/packages, 2026-08.
 
 `text_only` belongs under `conversation`: one level higher the server ignores it and bills a voice session.
 """

@@ -53,7 +53,7 @@ class MongoServer:
 
     @property
     def embedded(self) -> bool:
-        """Whether this is the embedded server, which lacks what design/3-local.md lists."""
+        """Whether this is the embedded server, without partial indexes and transactions (ADR 0011)."""
         return self._mongod is None
 
     @property

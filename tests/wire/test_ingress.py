@@ -151,7 +151,7 @@ async def test_a_call_is_accepted_in_either_spelling_and_twice_is_once(
         (CALL, None, 401, None),
         (CALL, "third", 401, None),
         (CALL | {"phoneNumber": "call me"}, "first", 422, "phoneNumber"),
-        ({"clientName": "Ana"}, "first", 422, "phone_number"),
+        ({"clientName": "Ana"}, "first", 422, "phoneNumber"),
         (CALL | {"clientName": 7}, "first", 422, "clientName"),
         ([], "first", 422, "body"),
     ],
