@@ -25,7 +25,9 @@ def probe_routes(service: Service) -> list[Route]:
     """`/health` says that the loop turns, never how the broker is: its outage must not restart a healthy process."""
 
     async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "ok", "service": service.tools.name})
+        alive = all(getattr(part, "alive", True) for part in service.parts)
+        state = {"status": "ok" if alive else "stuck", "service": service.tools.name}
+        return JSONResponse(state, 200 if alive else 503)
 
     async def ready(_request: Request) -> Response:
         state = "ready" if service.ready else "not ready"

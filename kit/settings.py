@@ -12,6 +12,7 @@ from kit.errors import Misconfigured
 from schemas.contact import UnusableAddress, parse_address
 
 __all__ = [
+    "ConsumerSettings",
     "KafkaSettings",
     "ListOfNumbers",
     "ListOfSecrets",
@@ -83,6 +84,10 @@ class KafkaSettings(ServiceSettings):
         ge=1_000,
         description="a killed process's partitions move after this; a blocked loop must be shorter",
     )
+
+
+class ConsumerSettings(KafkaSettings):
+    concurrency: int = Field(default=512, ge=1, description="lanes at work at once")
 
 
 class MongoSettings(ServiceSettings):

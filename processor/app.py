@@ -5,8 +5,9 @@ from datetime import timedelta
 from kit.kafka.broker import client_options
 from kit.kafka.consumers import Consumers
 from kit.kafka.dead_letters import DeadLetters
+from kit.kafka.lanes import Subscription
 from kit.kafka.outlet import Outlet
-from kit.kafka.subscriber import Delivery, Subscriber
+from kit.lanes import Limits
 from kit.mongo import Mongo
 from kit.probes import HttpServer, probes
 from kit.service import Service, Tools, run
@@ -29,15 +30,14 @@ def build(settings: ProcessorSettings, tools: Tools) -> Service:
     relay = Relay(outlet, tools)
     turns = TurnHandler(Repository(mongo.database), _agent(settings, tools), outlet, policy(settings), tools)
 
-    async def one(delivery: Delivery) -> None:
-        await turns.handle([delivery])
-
     consumers = Consumers(
         settings,
         [
-            Subscriber(CALL_COMPLETED, relay.handle, settings, letters, tools, on_buried=relay.rejected),
-            Subscriber(CONTACT_LOG, one, settings, letters, tools),
+            Subscription(CALL_COMPLETED, relay.handle, on_buried=relay.rejected),
+            Subscription(CONTACT_LOG, turns.handle, limits=Limits(concurrency=settings.concurrency)),
         ],
+        letters,
+        tools,
     )
     service.parts = (HttpServer(probes(service), settings.health_port, "HEALTH_PORT"), outlet, mongo, consumers)
     return service

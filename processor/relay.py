@@ -6,8 +6,9 @@ The call's id is computed here, so that a call told twice, or in two ways, is on
 from kit import ids
 from kit.errors import Poison
 from kit.kafka.dead_letters import Position
+from kit.kafka.delivery import Delivery
 from kit.kafka.outlet import Outlet
-from kit.kafka.subscriber import Delivery
+from kit.lanes import Run
 from kit.logs import get_log
 from kit.service import Tools
 from schemas.attributes import Envelope
@@ -29,8 +30,9 @@ class Relay:
         self._tools = tools
         self._log = get_log("relay")
 
-    async def handle(self, delivery: Delivery) -> None:
+    async def handle(self, run: Run[Delivery]) -> None:
         """Raises Poison for a call without a usable number, BrokerDown."""
+        (delivery,) = run.records
         call = delivery.envelope.data
         assert isinstance(call, CallCompleted)  # noqa: S101
         try:
@@ -43,7 +45,7 @@ class Relay:
         await self._outlet.publish(CONTACT_LOG.name, envelope)
         self._log.info("call relayed", event_id=envelope.id, contact=contact, position=str(delivery.position))
 
-    async def rejected(self, position: Position, error: Poison) -> None:
+    async def rejected(self, position: Position, error: Exception) -> None:
         """Tell the main backend that a record of its was buried."""
         notice = CallRejected(
             at=self._tools.clock.now(),

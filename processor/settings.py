@@ -1,11 +1,11 @@
 from pydantic import Field, SecretStr
 
-from kit.settings import KafkaSettings, MongoSettings, TwilioSettings, Url
+from kit.settings import ConsumerSettings, MongoSettings, TwilioSettings, Url
 
 __all__ = ["ProcessorSettings"]
 
 
-class ProcessorSettings(KafkaSettings, MongoSettings, TwilioSettings):
+class ProcessorSettings(ConsumerSettings, MongoSettings, TwilioSettings):
     elevenlabs_api_key: SecretStr = Field(description="from ElevenLabs' settings; the agent is asked with it")
     elevenlabs_base_url: Url = "https://api.elevenlabs.io"
     default_agent_id: str = Field(min_length=1, description="the agent where neither call nor conversation names one")

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import cast
 
 from kit import ids
+from kit.kafka.delivery import Delivery
 from kit.kafka.outlet import Outlet
-from kit.kafka.subscriber import Delivery
+from kit.lanes import Run as LaneRun
 from kit.logs import get_log
 from kit.service import Tools
 from kit.tracing import outgoing
@@ -46,8 +47,11 @@ class TurnHandler:
         self._tools = tools
         self._log = get_log("turns")
 
-    async def handle(self, deliveries: Sequence[Delivery]) -> None:
+    async def handle(self, run: LaneRun[Delivery]) -> None:
         """One run of one contact. Raises StoreDown and BrokerDown; repeating it is harmless."""
+        await self.decide(run.records)
+
+    async def decide(self, deliveries: Sequence[Delivery]) -> None:
         began = self._tools.clock.monotonic()
         while fresh := await self._undecided(deliveries):
             contact = await self._repository.contact(fresh[0].envelope.contact)

@@ -4,8 +4,9 @@ from kit.http import PooledClient
 from kit.kafka.broker import client_options
 from kit.kafka.consumers import Consumers
 from kit.kafka.dead_letters import DeadLetters
+from kit.kafka.lanes import Subscription
 from kit.kafka.outlet import Outlet
-from kit.kafka.subscriber import Subscriber
+from kit.lanes import Limits
 from kit.mongo import Mongo
 from kit.probes import HttpServer, probes
 from kit.service import Service, Tools, run
@@ -28,12 +29,15 @@ def build(settings: SenderSettings, tools: Tools) -> Service:
     ledger = EffectLedger(mongo.database, tools.clock, settings.send_lease_s)
     delivery = DeliveryHandler(ledger, Twilio(settings, http), outlet, settings.public_base_url, tools)
     statuses = StatusHandler(ledger, tools)
+    limits = Limits(concurrency=settings.concurrency)
     consumers = Consumers(
         settings,
         [
-            Subscriber(MESSAGE_OUTBOUND, delivery.handle, settings, letters, tools),
-            Subscriber(MESSAGE_STATUS, statuses.handle, settings, letters, tools),
+            Subscription(MESSAGE_OUTBOUND, delivery.handle, limits=limits),
+            Subscription(MESSAGE_STATUS, statuses.handle, limits=limits),
         ],
+        letters,
+        tools,
     )
     service.parts = (HttpServer(probes(service), settings.health_port, "HEALTH_PORT"), outlet, mongo, http, consumers)
     return service

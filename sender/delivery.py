@@ -6,8 +6,9 @@ from datetime import timedelta
 import httpx
 
 from kit.errors import TwilioDown, Wait
+from kit.kafka.delivery import Delivery
 from kit.kafka.outlet import Outlet
-from kit.kafka.subscriber import Delivery
+from kit.lanes import Run
 from kit.logs import get_log
 from kit.service import Tools
 from kit.twilio import Created, Listed, Twilio
@@ -48,8 +49,9 @@ class DeliveryHandler:
         self._tools = tools
         self._log = get_log("delivery")
 
-    async def handle(self, delivery: Delivery) -> None:
+    async def handle(self, run: Run[Delivery]) -> None:
         """Raises TwilioDown, StoreDown, BrokerDown, and Wait while another process may be posting."""
+        (delivery,) = run.records
         request = delivery.envelope.data
         if not isinstance(request, SendRequested):
             return  # fences and erasures come with human take-over

@@ -1,11 +1,11 @@
 from pydantic import Field
 
-from kit.settings import KafkaSettings, MongoSettings, TwilioSettings, Url
+from kit.settings import ConsumerSettings, MongoSettings, TwilioSettings, Url
 
 __all__ = ["SenderSettings"]
 
 
-class SenderSettings(KafkaSettings, MongoSettings, TwilioSettings):
+class SenderSettings(ConsumerSettings, MongoSettings, TwilioSettings):
     public_base_url: Url = Field(description="where Twilio's status callbacks go: the ingress, as Twilio reaches it")
     greeting_template_sid: str = Field(default="", description="template of the greeting; 1 = name, 2 = summary")
     reengage_template_sid: str = Field(default="", description="template for a reply outside the window")

@@ -3,7 +3,8 @@
 from typing import Any
 
 from kit.errors import Wait
-from kit.kafka.subscriber import Delivery
+from kit.kafka.delivery import Delivery
+from kit.lanes import Run
 from kit.logs import get_log
 from kit.service import Tools
 from schemas.documents import SendDocument
@@ -19,8 +20,9 @@ class StatusHandler:
         self._tools = tools
         self._log = get_log("statuses")
 
-    async def handle(self, delivery: Delivery) -> None:
+    async def handle(self, run: Run[Delivery]) -> None:
         """A callback may come before its POST returned: it also tells the SID. Raises StoreDown, Wait."""
+        (delivery,) = run.records
         event = delivery.envelope.data
         assert isinstance(event, StatusChanged)  # noqa: S101
         send = await self._ledger.find(event.send_id) if event.send_id else None

@@ -1,157 +1,260 @@
-"""One consumer group on one topic, serial, committing after the work (ADR 0005: until the lanes land).
+"""A FastStream subscriber whose consume loop feeds lanes. The only file that imports FastStream's internals (ADR 0015).
 
-A record that cannot be decoded, or that its handler calls Poison, is buried and the partition goes on. A dependency
-that is away holds the partition without spending attempts. Nothing is ever committed before its handler returned.
+Everything else of FastStream stays as it is: registration, middlewares, test broker, AsyncAPI, start and stop. Rules
+learnt from aiokafka 0.14: select the partitions to poll, never `pause()` (it throws prefetched records away); never
+cancel a poll (it disables the poll-interval guard for good); bound every commit and every stop.
 """
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import ConsumerRecord
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
+from faststream._internal.broker.registrator import Registrator
+from faststream._internal.endpoint.subscriber.call_item import CallsCollection
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.schemas import Topic as StreamTopic
+from faststream.kafka.subscriber.config import KafkaSubscriberConfig, KafkaSubscriberSpecificationConfig
+from faststream.kafka.subscriber.specification import KafkaSubscriberSpecification
+from faststream.kafka.subscriber.usecase import LogicSubscriber
 
-from kit.errors import DependencyDown, Poison, Retry, Wait
-from kit.kafka.broker import prefixed
-from kit.kafka.dead_letters import DeadLetters, Position
+from kit.kafka.committer import Committer
+from kit.kafka.delivery import Delivery, Raw
+from kit.lanes import LaneExecutor, Run
 from kit.logs import get_log
-from kit.service import Tools
-from kit.settings import KafkaSettings
-from kit.tracing import span
-from schemas.attributes import Envelope, Undecodable, WireRecord, decode
-from schemas.events import Event
-from schemas.topics import Topic
+from kit.metrics import Metrics
 
-__all__ = ["Delivery", "Handler", "Subscriber"]
+__all__ = ["Call", "KeyedSubscriber", "Timing", "keyed"]
 
-ATTEMPTS = 6  # for errors of unknown cause; about 30 s in all
-FIRST_S, LONGEST_S = 0.5, 20.0
+NOWHERE = TopicPartition("-", 0)  # polled when nothing is wanted: keeps the poll clock, and asks for no record
+Call = Callable[[Run[Delivery]], Any]
+Build = Callable[[Call], LaneExecutor[Raw, Delivery]]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A decoded record and where it stood."""
+@dataclass(frozen=True)
+class Timing:
+    """Seconds. What they have to do with one another is the point of them."""
 
-    envelope: Envelope[Event]
-    position: Position
-    record: WireRecord
+    poll: float = 0.2
+    """A poll ends by its own time-out; a stop waits for that."""
+    poll_error: float = 1.0
+    """Before the next poll after an error of the coordinator."""
+    revoke_grace: float = 12.0
+    """For running handlers when partitions move; with commit and slack below the rebalance time-out of 45."""
+    drain: float = 25.0
+    """The same on SIGTERM; with commit, consumer's and producer's stop below the container's grace of 45."""
+    stop: float = 5.0
+    """For aiokafka's own stop, which may hang while the broker is away."""
 
 
-Handler = Callable[[Delivery], Awaitable[None]]
-OnBuried = Callable[[Position, Poison], Awaitable[None]]
+class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
+    """Polls for the sources its lanes want, and gives back what it may not take.
 
-
-class Subscriber:
-    """Feeds one handler from one topic, in order, one record at a time."""
+    The subtle point is the hand-over: after a rebalance aiokafka hands out records of a partition before
+    `on_partitions_assigned` has returned. A record for which no ledger is open is never dropped: we seek back to it.
+    """
 
     def __init__(
         self,
-        topic: Topic,
-        handler: Handler,
-        settings: KafkaSettings,
-        dead_letters: DeadLetters,
-        tools: Tools,
-        on_buried: OnBuried | None = None,
+        config: KafkaSubscriberConfig,
+        specification: KafkaSubscriberSpecification,
+        calls: CallsCollection[Any],
+        build: Build,
+        metrics: Metrics,
+        timing: Timing,
     ) -> None:
-        self._topic = topic
-        self._handler = handler
-        self._settings = settings
-        self._dead_letters = dead_letters
-        self._on_buried = on_buried
-        self._clock = tools.clock
-        self._metrics = tools.metrics
-        self._log = get_log("subscriber")
-        self.group = prefixed(settings, topic.group or "")
+        self.parser = _RunParser()  # type: ignore[assignment]  # runs take the place of records
+        config.parser = self.parser.parse_message
+        config.decoder = self.parser.decode_message
+        config.listener = _Listener(self)
+        super().__init__(config, specification, calls)
+        self.timing = timing
+        self.polled_at: float | None = None
+        self._build = build
+        self._metrics = metrics
+        self._logger = get_log("subscriber")
+        self._draining = False
+        self._idle = asyncio.Event()
+        self.executor: LaneExecutor[Raw, Delivery] | None = None
+        self._committer: Committer | None = None
+        self._ticker: asyncio.Task[None] | None = None
 
-    def attach(self, broker: KafkaBroker) -> None:
-        """Register with FastStream; consuming starts with the broker."""
-        broker.subscriber(
-            prefixed(self._settings, self._topic.name),
-            group_id=self.group,
-            ack_policy=AckPolicy.ACK,
-            auto_offset_reset="earliest",  # a new group must not skip; the decision absorbs a replay
-            partition_assignment_strategy=(StickyPartitionAssignor,),
-            session_timeout_ms=self._settings.kafka_session_timeout_ms,
-            heartbeat_interval_ms=self._settings.kafka_session_timeout_ms // 5,
-            rebalance_timeout_ms=45_000,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            parser=_parse,
-            decoder=_raw,
-        )(self._consume)
+    async def start(self) -> None:
+        self._draining = False
+        self._idle.clear()
+        self.executor = self._build(self._through_faststream)
+        await super().start()
+        assert self.consumer is not None  # noqa: S101
+        self.polled_at = asyncio.get_running_loop().time()
+        self._ticker = asyncio.create_task(self._committed().run(), name=f"commit {self.group_id}")
 
-    async def _consume(self, raw: ConsumerRecord[bytes, bytes]) -> None:
-        position = Position(self._topic.name, raw.partition, raw.offset)
-        record = WireRecord(raw.key, raw.value, raw.headers)
-        try:
-            envelope = decode(record, self._topic.events, fallback_id=str(position))
-        except Undecodable as error:
-            await self._bury(record, position, Poison("undecodable", str(error)), 1)
+    async def stop(self) -> None:
+        """Stop polling, let running handlers finish, commit, leave the group. Bounded, also with the broker away."""
+        if self.executor is None or self._draining:
             return
-        with span(f"{self._topic.name} process", envelope.extensions):
-            await self._handle(Delivery(envelope, position, record))
+        self._draining = True
+        marks = await asyncio.shield(self.executor.close(self.executor.sources, self.timing.drain))
+        if self.consumer is not None:
+            await self._committed().flush(marks)
+        if self._ticker:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.timing.stop):
+                await self._idle.wait()
+        await self._leave()
 
-    async def _handle(self, delivery: Delivery) -> None:
-        attempt = 0
-        while True:
-            began = self._clock.monotonic()
-            try:
-                await self._handler(delivery)
-            except (DependencyDown, Wait) as error:
-                self._count("held")
-                self._log.info("held", event_id=delivery.envelope.id, error=str(error))
-                await asyncio.sleep(error.after or _backoff(3))
-            except Poison as error:
-                await self._bury(delivery.record, delivery.position, error, attempt + 1)
-                return
-            except Exception as error:  # noqa: BLE001  # unknown cause: try again, then bury
-                attempt += 1
-                if attempt >= ATTEMPTS:
-                    await self._bury(delivery.record, delivery.position, _exhausted(error), attempt)
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(self.timing.stop):
+                await super().stop()
+        except TimeoutError:
+            self._logger.warning("the consumer did not stop in time", group=self.group_id)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise  # ours; otherwise it leaks out of aiokafka's fetcher (aiokafka#647)
+
+    async def revoked(self, partitions: Iterable[TopicPartition]) -> None:
+        """Inside aiokafka's coordinator: heartbeats go on meanwhile."""
+        if self.executor is None:
+            return
+        self._metrics.count("hilo_rebalances_total", group=self.group_id or "")
+        marks = await asyncio.shield(self.executor.close(list(partitions), self.timing.revoke_grace))
+        await self._committed().flush(marks)
+
+    async def assigned(self, partitions: Iterable[TopicPartition]) -> None:
+        """Eager protocol: whatever a failed revocation left open is forgotten. Opening comes last."""
+        if self.executor is None or self._draining:
+            return
+        self.executor.forget()
+        for partition in partitions:
+            self.executor.open(partition)
+
+    async def _run_consume_loop(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            while self.running and not self._draining:
+                try:
+                    await self._poll(consumer)
+                except ConsumerStoppedError:
                     return
-                self._count("retried")
-                self._log.warning("retried", event_id=delivery.envelope.id, attempt=attempt, exc_info=True)
-                await asyncio.sleep(error.after if isinstance(error, Retry) and error.after else _backoff(attempt))
-            else:
-                self._count("ok")
-                self._metrics.observe("hilo_handler_seconds", self._clock.monotonic() - began, topic=self._topic.name)
-                return
+                except KafkaError as error:
+                    self._logger.warning("poll failed", group=self.group_id, error=type(error).__name__)
+                    await asyncio.sleep(self.timing.poll_error)
+                self.polled_at = asyncio.get_running_loop().time()
+        finally:
+            self._idle.set()
 
-    async def _bury(self, record: WireRecord, position: Position, error: Poison, attempts: int) -> None:
-        bury = partial(self._dead_letters.bury, record, position, group=self.group, reason=error.reason)
-        while True:
-            try:
-                await bury(detail=str(error), attempts=attempts)
-                if self._on_buried:
-                    await self._on_buried(position, error)
-            except DependencyDown:
-                await asyncio.sleep(_backoff(3))
-            else:
-                self._count("buried")
-                return
+    async def _poll(self, consumer: AIOKafkaConsumer) -> None:
+        executor = self.executor
+        assert executor is not None  # noqa: S101
+        room = executor.room
+        wanted: list[Any] = executor.wanted() if room else []
+        if not wanted:
+            await consumer.getmany(NOWHERE, timeout_ms=0)
+            await executor.wait_room(self.timing.poll)
+            return
+        found = await consumer.getmany(*wanted, timeout_ms=int(self.timing.poll * 1000), max_records=room)
+        for partition, records in found.items():
+            for record in records:
+                if not executor.admit(partition, record.offset, record.key, record):
+                    self._give_back(consumer, partition, record.offset)
+                    break
+        executor.pump()
 
-    def _count(self, outcome: str) -> None:
-        self._metrics.count("hilo_records_total", topic=self._topic.name, outcome=outcome)
+    def _give_back(self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> None:
+        self._metrics.count("hilo_given_back_total", group=self.group_id or "")
+        with suppress(IllegalStateError):  # it is somebody else's by now
+            consumer.seek(partition, offset)
+
+    async def _through_faststream(self, run: Run[Delivery]) -> int | None:
+        """Middlewares, codec and the handler's wrapper, as for any message; errors come out, unlike from `consume`."""
+        answer = await self.process_message(run)
+        settled: int | None = answer.body
+        return settled
+
+    def _committed(self) -> Committer:
+        assert self.consumer is not None  # noqa: S101
+        assert self.executor is not None  # noqa: S101
+        if self._committer is None:
+            self._committer = Committer(self.consumer, self.executor, self._metrics)
+        return self._committer
+
+    async def get_msg(self, consumer: AIOKafkaConsumer) -> Run[Delivery]:
+        raise NotImplementedError("runs come from the lanes")
+
+    def get_log_context(self, message: Any) -> dict[str, str]:
+        context: dict[str, str] = self.build_log_context(message, ",".join(self.topic_names), self.group_id)
+        return context
 
 
-def _exhausted(error: Exception) -> Poison:
-    return Poison("exhausted", f"{type(error).__name__}: {error}")
+class _RunParser:
+    """A run is parsed already: its records were decoded at admission."""
+
+    def _setup(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def parse_message(self, run: Run[Delivery]) -> KafkaMessage:
+        first = run.records[0]
+        return KafkaMessage(
+            raw_message=run,
+            body=run,
+            consumer=self._consumer,
+            correlation_id=first.envelope.id,
+            message_id=str(first.position),
+        )
+
+    async def decode_message(self, message: KafkaMessage) -> Run[Delivery]:
+        run: Run[Delivery] = message.body  # type: ignore[assignment]  # `parse_message` put it there
+        return run
 
 
-def _backoff(attempt: int) -> float:
-    return min(LONGEST_S, FIRST_S * 2.0**attempt) * random.uniform(0.5, 1.0)
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, subscriber: KeyedSubscriber) -> None:
+        self._subscriber = subscriber
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._subscriber.revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        await self._subscriber.assigned(assigned)
 
 
-async def _parse(raw: ConsumerRecord[bytes, bytes], original: Any) -> KafkaMessage:
-    """FastStream's own parser dies on a header that is not UTF-8; ours leaves headers to `decode`."""
-    message: KafkaMessage = await original(replace(raw, headers=()))
-    message.raw_message = raw
-    return message
-
-
-async def _raw(message: KafkaMessage) -> Any:
-    return message.raw_message
+def keyed(
+    broker: KafkaBroker,
+    topic: str,
+    call: Call,
+    *,
+    group: str,
+    options: dict[str, Any],
+    build: Build,
+    metrics: Metrics,
+    timing: Timing,
+) -> KeyedSubscriber:
+    """Register a keyed subscriber with a broker. FastStream's own factory has no place for another class."""
+    topics = [StreamTopic(topic, declare=False)]
+    calls: CallsCollection[Any] = CallsCollection()
+    config = KafkaSubscriberConfig(
+        topics=topics,
+        connection_args=options,
+        group_id=group,
+        no_reply=True,
+        _outer_config=broker.config,  # type: ignore[arg-type]
+        _ack_policy=AckPolicy.MANUAL,
+    )
+    specification = KafkaSubscriberSpecification(
+        _outer_config=broker.config,  # type: ignore[arg-type]
+        calls=calls,
+        specification_config=KafkaSubscriberSpecificationConfig(
+            topics=topics, title_=None, description_=None, include_in_schema=True
+        ),
+    )
+    subscriber = KeyedSubscriber(config, specification, calls, build, metrics, timing)
+    Registrator.subscriber(broker, subscriber)
+    subscriber.add_call(parser_=None, decoder_=None, dependencies_=())
+    subscriber(call)
+    return subscriber

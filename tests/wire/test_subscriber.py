@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from kit.errors import DependencyDown, Poison
-from kit.kafka import subscriber as module
 from kit.kafka.broker import client_options, prefixed
 from kit.kafka.consumers import Consumers
 from kit.kafka.dead_letters import DeadLetters
+from kit.kafka.delivery import Delivery
 from kit.kafka.lag import lags
+from kit.kafka.lanes import POLICY, Handler, Subscription
 from kit.kafka.outlet import Outlet
-from kit.kafka.subscriber import Delivery, Handler, Subscriber
+from kit.lanes import Run
 from kit.service import Tools
 from kit.settings import KafkaSettings
 from schemas.topics import CALL_COMPLETED, DEAD_LETTERS
@@ -25,10 +27,14 @@ Consume = Callable[[Handler], Consumers]
 
 
 @pytest.fixture
-def consume(kafka: KafkaSettings, outlet: Outlet, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> Consume:
-    monkeypatch.setattr(module, "FIRST_S", 0.01)
+def consume(kafka: KafkaSettings, outlet: Outlet, tools: Tools) -> Consume:
     letters = DeadLetters(outlet, tools.clock, tools.metrics)
-    return lambda handler: Consumers(kafka, [Subscriber(CALL_COMPLETED, handler, kafka, letters, tools)])
+    policy = replace(POLICY, first=0.01)
+
+    def consumers(handler: Handler) -> Consumers:
+        return Consumers(kafka, [Subscription(CALL_COMPLETED, handler, policy=policy)], letters, tools)
+
+    return consumers
 
 
 async def produce(kafka: KafkaSettings, *values: bytes | None, headers: list[tuple[str, Any]] | None = None) -> None:
@@ -46,7 +52,8 @@ async def test_records_of_a_partition_are_handled_in_order_and_committed_after_t
 ) -> None:
     seen: list[str] = []
 
-    async def handle(delivery: Delivery) -> None:
+    async def handle(run: Run[Delivery]) -> None:
+        (delivery,) = run.records
         seen.append(delivery.envelope.data.model_dump()["client_name"])
 
     await produce(kafka, *(b'{"phone_number": "+1", "client_name": "%d"}' % number for number in range(20)))
@@ -77,7 +84,8 @@ async def test_a_record_that_does_not_parse_is_buried_whole_and_the_partition_go
 ) -> None:
     seen: list[Delivery] = []
 
-    async def handle(delivery: Delivery) -> None:
+    async def handle(run: Run[Delivery]) -> None:
+        (delivery,) = run.records
         seen.append(delivery)
 
     await produce(kafka, value, headers=headers)
@@ -101,7 +109,8 @@ async def test_a_handler_that_calls_it_poison_buries_at_once_and_one_that_fails_
 ) -> None:
     attempts: list[int] = []
 
-    async def handle(delivery: Delivery) -> None:
+    async def handle(run: Run[Delivery]) -> None:
+        (delivery,) = run.records
         attempts.append(delivery.position.offset)
         raise Poison("unusable_address") if delivery.position.offset == 0 else RuntimeError("a bug")
 
@@ -112,7 +121,7 @@ async def test_a_handler_that_calls_it_poison_buries_at_once_and_one_that_fails_
     await consumers.stop()
     reasons = {dict(one.headers)["hilo_dead_reason"].decode() for one in letters}
     assert reasons == {"unusable_address", "exhausted"}
-    assert attempts == [0, *[1] * module.ATTEMPTS]
+    assert attempts == [0, *[1] * POLICY.attempts]
 
 
 async def test_a_dependency_that_is_away_holds_the_record_and_spends_nothing(
@@ -121,10 +130,10 @@ async def test_a_dependency_that_is_away_holds_the_record_and_spends_nothing(
     attempts = 0
     back = asyncio.Event()
 
-    async def handle(_delivery: Delivery) -> None:
+    async def handle(_run: Run[Delivery]) -> None:
         nonlocal attempts
         attempts += 1
-        if attempts <= module.ATTEMPTS + 3:
+        if attempts <= POLICY.attempts + 3:
             raise DependencyDown("away", after=0.01)
         back.set()
 
