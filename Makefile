@@ -5,7 +5,7 @@ RUN    := .venv/bin/
 READY  := .venv/.synced
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox demo test check format lock
+.PHONY: help sandbox demo test prove bench check format lock
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,12 @@ demo: $(READY)  ## the product's story, seen from outside
 
 test: $(READY)  ## every test
 	@$(RUN)pytest $(ARGS)
+
+prove: $(READY)  ## property tests with the large counts
+	@HILO_WORLDS=10000 $(RUN)pytest tests/properties --timeout 3600 $(ARGS)
+
+bench: $(READY)  ## benchmarks, both arms in one run; BENCH=name for one
+	@$(RUN)python -m tests.bench $(BENCH)
 
 check: $(READY)  ## format, lint, types
 	@$(RUN)ruff format --check .
