@@ -5,11 +5,13 @@ ones included (Twilio docs, "Webhooks security"). `MessageType` says what came, 
 file name, a location's is empty.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from urllib.parse import parse_qsl
 
+from pydantic import ValidationError
 from starlette.datastructures import ImmutableMultiDict
 from starlette.types import Scope
 from twilio.request_validator import RequestValidator
@@ -62,6 +64,13 @@ def message_received(form: Form, received_at: datetime) -> MessageReceived:
         raise Refused("From or To is no usable address") from None
     if not SEND_ID.fullmatch(form.get("MessageSid", "")):
         raise Refused("MessageSid is missing")
+    try:
+        return _message(form, address, channel, received_at)
+    except ValidationError as error:
+        raise Refused(f"{error.errors()[0]['loc'][0]} cannot be used") from None
+
+
+def _message(form: Form, address: str, channel: str, received_at: datetime) -> MessageReceived:
     return MessageReceived(
         message_sid=form["MessageSid"],
         channel=channel,
@@ -120,6 +129,8 @@ def _location(form: Form) -> Location | None:
         latitude, longitude = float(form["Latitude"]), float(form["Longitude"])
     except (KeyError, ValueError):
         return None
+    if not (math.isfinite(latitude) and math.isfinite(longitude)):
+        return None  # JSON has neither, and so no record could be read again
     return Location(
         latitude=latitude, longitude=longitude, address=form.get("Address") or None, label=form.get("Label") or None
     )

@@ -71,4 +71,6 @@ class Sweep:
                 await self.once()
             except DependencyDown as error:
                 self._log.warning("sweep put off", error=str(error))
+            except Exception:  # noqa: BLE001  # one unreadable document must not end all sweeps
+                self._log.exception("sweep failed")
             await self._tools.clock.sleep_until(due)

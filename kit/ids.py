@@ -18,8 +18,10 @@ def fingerprint(*parts: str) -> str:
 
 def call_id(contact: Contact, call: CallCompleted | CallFacts) -> str:
     """The same for a call whichever way, and however often, it is told."""
-    named = call.conversation_id
-    return f"call_{fingerprint(contact, named) if named else fingerprint(contact, '', call.model_dump_json())}"
+    if call.conversation_id:
+        return f"call_{fingerprint(contact, call.conversation_id)}"
+    content = call.model_dump_json(exclude={"phone_number"})  # the contact stands for every spelling of it
+    return f"call_{fingerprint(contact, '', content)}"
 
 
 def turn_id(contact: Contact, first_event: str) -> str:

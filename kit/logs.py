@@ -6,7 +6,7 @@ Every line passes `_mask`, those of libraries too: a phone number in a URL of so
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -60,9 +60,19 @@ def get_log(name: str) -> Log:
 
 def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = redact(value) if name == "contact" else PHONE.sub(_masked, value)
+        event[name] = redact(value) if name == "contact" and isinstance(value, str) else _clean(value)
     return event
+
+
+def _clean(value: Any) -> Any:
+    """The same with every phone number masked, however deep it stands."""
+    if isinstance(value, str):
+        return PHONE.sub(_masked, value)
+    if isinstance(value, Mapping):
+        return {_clean(name): _clean(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_clean(one) for one in value]
+    return value
 
 
 def _masked(found: re.Match[str]) -> str:

@@ -62,13 +62,23 @@ class Service:
                 started.append(part)
             self.ready = not stopping.is_set()
             self._log.info("ready")
-            await stopping.wait()
+            await self._until(stopping)
         finally:
             self.ready = False
             self._log.info("stopping")
             for part in reversed(started):
                 await part.stop()
             self._log.info("stopped")
+
+    async def _until(self, stopping: asyncio.Event) -> None:
+        """Raises what a part calls a failure: then the process ends with code 1, and is started again."""
+        stop = asyncio.create_task(stopping.wait())
+        failures = [failure for part in self.parts for failure in getattr(part, "failures", ())]
+        await asyncio.wait({stop, *failures}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        for failure in failures:
+            if failure.done():
+                raise failure.result()
 
     async def _start(self, part: Part, stopping: asyncio.Event) -> None:
         """A part may wait for its dependency; a signal ends that wait."""

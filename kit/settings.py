@@ -19,6 +19,7 @@ __all__ = [
     "MongoSettings",
     "ServiceSettings",
     "TwilioSettings",
+    "Url",
     "load",
     "masked",
 ]
@@ -30,9 +31,12 @@ def _numbers(text: object) -> object:
     if not isinstance(text, str):
         return text
     try:
-        return tuple(parse_address(number) for number in text.split(",") if number.strip())
-    except UnusableAddress as error:
-        raise ValueError("must be +E164 numbers, separated by commas") from error
+        numbers = tuple(parse_address(number) for number in text.split(",") if number.strip())
+    except UnusableAddress:
+        numbers = ("",)
+    if not all(number.startswith("+") for number in numbers):
+        raise ValueError("must be +E164 numbers, separated by commas")
+    return numbers
 
 
 def _secrets(text: object) -> object:

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kit.errors import HiloError, Misconfigured
 from schemas.contact import UnusableAddress
@@ -55,5 +56,5 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     for column in columns:
         shown.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        shown.add_row(*(str(row.get(column, "")) for column in columns))
+        shown.add_row(*(Text(str(row.get(column, ""))) for column in columns))  # never markup: it may be a client's
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(shown)

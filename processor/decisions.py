@@ -151,7 +151,9 @@ def answered(run: Run, state: State, draft: Draft, answer: Answer, policy: Polic
     texts = [bubble for message in answer.messages for bubble in split(message)]
     if not texts:
         return replace(told, outcome="no_reply")
-    return _show(run, state, replace(told, outcome="replied"), "reply", texts, not_after=_not_after(run, policy))
+    contact = told.contact.model_copy(update={"apologies": 0})
+    replied = replace(told, outcome="replied", contact=contact)
+    return _show(run, state, replied, "reply", texts, not_after=_not_after(run, policy))
 
 
 def apologised(run: Run, state: State, draft: Draft, error: AgentUnavailableError, policy: Policy) -> Draft:

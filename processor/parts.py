@@ -3,16 +3,18 @@
 Twilio refuses more than 1,600 characters (error 21617) without saying in which unit: UTF-16 is the safe reading.
 """
 
-import re
+import regex
 
 __all__ = ["MAX_UNITS", "shorten", "split", "units"]
 
 MAX_UNITS = 1500
-CUTS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"(?<=[.!?…])\s+"), re.compile(r"\s+"))
+LONGEST_GRAPHEME = 64  # characters; longer ones are no writing
+GRAPHEME = regex.compile(r"\X")
+CUTS = (regex.compile(r"\n\s*\n"), regex.compile(r"\n"), regex.compile(r"(?<=[.!?…])\s+"), regex.compile(r"\s+"))
 
 
 def units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def split(text: str, limit: int = MAX_UNITS) -> list[str]:
@@ -39,7 +41,13 @@ def _cut(text: str, limit: int) -> int:
         found = [match.start() for match in pattern.finditer(text, 0, end + 1)]
         if found and found[-1] > end // 2:
             return found[-1]
-    return end
+    return _whole_grapheme(text, end)
+
+
+def _whole_grapheme(text: str, end: int) -> int:
+    """The last boundary between visible characters up to `end`: a family of emoji is one."""
+    boundaries = [match.end() for match in GRAPHEME.finditer(text[: end + LONGEST_GRAPHEME]) if match.end() <= end]
+    return boundaries[-1] if boundaries else end
 
 
 def _index(text: str, limit: int) -> int:

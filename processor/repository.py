@@ -89,20 +89,23 @@ class Repository:
 
     async def _advance(self, collection: Collection, after: Mapping[str, Any]) -> None:
         """Replace a document by a later one; a document that is already as late, or later, stays as it is."""
+        after, clash = dict(after), ""
         with store_errors():
             while True:
                 current = await collection.find_one({"_id": after["_id"]}, {"seq": 1, "rev": 1})
                 if current is not None and current["seq"] >= after["seq"]:
                     return
+                rev = current["rev"] if current else "none"
                 try:
                     if current is None:
                         await collection.insert_one(dict(after))
                         return
-                    result = await collection.replace_one({"rev": current["rev"]}, dict(after))
+                    if (await collection.replace_one({"rev": rev}, dict(after))).modified_count:
+                        return
                 except DuplicateKeyError:
-                    continue  # somebody was faster: look again
-                if result.modified_count:
-                    return
+                    if clash == rev:  # not a race: another conversation has its place by now
+                        after.pop("open_key", None)
+                    clash = rev  # else somebody was faster: look again
 
     async def _insert_missing(self, collection: Collection, documents: Sequence[Mapping[str, Any]]) -> None:
         if not documents:

@@ -20,7 +20,7 @@ from processor.repository import AlreadyDecided, Repository
 from processor.wording import wording
 from schemas.attributes import Envelope
 from schemas.contact import Contact
-from schemas.documents import ConversationDocument, NoticeDocument, TurnDocument
+from schemas.documents import NoticeDocument, TurnDocument
 from schemas.events import CallCompleted, CallFacts, CloseRequested, Event, MessageReceived
 from schemas.topics import MESSAGE_OUTBOUND, SYSTEM_NOTICES, Topic
 
@@ -132,7 +132,7 @@ class TurnHandler:
         draft = decisions.received(run, state, messages)
         if not draft.must_answer or draft.conversation is None:
             return draft
-        question = self._question(state, draft.conversation, "\n".join(wording(one.data) for one in messages))
+        question = self._question(state, draft, "\n".join(wording(one.data) for one in messages))
         told = {"agent_id": question.agent_id, "prior_call": question.prior_call, "wa_history": question.history}
         draft = replace(draft, context=told)
         try:
@@ -141,10 +141,12 @@ class TurnHandler:
             return decisions.apologised(run, state, draft, error, self._policy)
         return decisions.answered(run, state, draft, answer, self._policy)
 
-    def _question(self, state: State, conversation: ConversationDocument, text: str) -> Question:
+    def _question(self, state: State, draft: Draft, text: str) -> Question:
         """The agent of the last joined call, else the conversation's, else the default one."""
         before = state.conversation.lines if state.conversation else []
-        name = conversation.client_name or state.contact.name or ""
+        conversation = draft.conversation
+        assert conversation is not None  # noqa: S101
+        name = conversation.client_name or draft.contact.name or ""
         return Question(
             conversation=conversation.id,
             agent_id=(state.call and state.call.agent_id) or conversation.agent_id or self._policy.default_agent_id,

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from pymongo import AsyncMongoClient
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sandbox.layout import Layout
@@ -176,7 +177,9 @@ class Demo:
         return (await self.http.get(self.layout.url(part) + path, params=query)).raise_for_status().json()
 
     def _say(self, who: str, text: str) -> None:
-        self.console.print(f"[bold cyan]{who:>12}[/bold cyan]  " + text.replace("\n", "\n" + " " * 14), soft_wrap=True)
+        self.console.print(
+            f"[bold cyan]{who:>12}[/bold cyan]  " + escape(text.replace("\n", "\n" + " " * 14)), soft_wrap=True
+        )
 
     def _require(self, seen: bool, what: str) -> None:
         if not seen:

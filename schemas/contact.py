@@ -25,7 +25,7 @@ Contact = NewType("Contact", str)
 Address = NewType("Address", str)
 
 PREFIX = "whatsapp:"
-PHONE = re.compile(r"\+[1-9]\d{6,14}")
+PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 BSUID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
 SEPARATORS = re.compile(r"[\s().\-\u00a0\u2010-\u2015/]")
 

@@ -178,6 +178,7 @@ class SendDocument(Document):
     to: str
     channel: str
     body_hash: str
+    template: bool = Field(default=False, description="posted as a template: what Twilio lists is its own rendering")
     state: str = "intent"
     status: str = Field(default="", description="the highest status Twilio told")
     sid: str | None = None

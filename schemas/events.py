@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "FenceRaised",
     "HandedBack",
+    "Id",
     "Line",
     "Location",
     "Media",

@@ -94,11 +94,13 @@ class DeliveryHandler:
         except httpx.HTTPError as error:
             raise TwilioDown(f"list: {type(error).__name__}") from None
         since = min([one.at for one in send.attempts], default=send.created_at) - SKEW
-        ours = (one for one in messages if one.direction.startswith("outbound") and one.created_at >= since)
-        return next((one for one in ours if _hash(one.body) == send.body_hash), None)
+        ours = [one for one in messages if one.direction.startswith("outbound") and one.created_at >= since]
+        claimed = await self._ledger.claimed([one.sid for one in ours])
+        alike = (one for one in reversed(ours) if send.template or _hash(one.body) == send.body_hash)
+        return next((one for one in alike if one.sid not in claimed), None)  # the oldest that nobody else has
 
     async def _post(self, request: SendRequested, send: SendDocument, found: Content) -> bool:
-        send = await self._intended(send)
+        send = await self._intended(send.model_copy(update={"template": "ContentSid" in found.fields}))
         number = len(send.attempts) + 1
         callback = f"{self._callback}?send={send.id}&attempt={number}{CALLBACK_OVERRIDES}"
         began = self._tools.clock.now()

@@ -47,12 +47,25 @@ class EffectLedger:
 
     async def record(self, send: SendDocument, attempt: Attempt, state: str) -> SendDocument | None:
         """What came of a POST."""
-        update: dict[str, Any] = {"attempts": [*send.attempts, attempt], "state": state}
-        if attempt.sid and not send.sid:
-            update["sid"] = attempt.sid
-        if attempt.code:
-            update["error_code"] = attempt.code
-        return await self.change(send, send.model_copy(update=update))
+        row: SendDocument | None = send
+        while row is not None:
+            update: dict[str, Any] = {"attempts": [*row.attempts, attempt], "state": state}
+            if attempt.sid and not row.sid:
+                update["sid"] = attempt.sid
+            if attempt.code:
+                update["error_code"] = attempt.code
+            if changed := await self.change(row, row.model_copy(update=update)):
+                return changed
+            row = await self.find(send.id)  # a callback was faster: what it told is kept
+            if row is not None and not _same(row.lease_until, send.lease_until):
+                return None  # somebody else has taken over
+        return None
+
+    async def claimed(self, sids: list[str]) -> set[str]:
+        """Which of these belong to a row already."""
+        with store_errors():
+            cursor = self._sends.find({"sid": {"$in": sids}}, {"sid": 1})
+            return {one["sid"] async for one in cursor}
 
     async def change(self, before: SendDocument, after: SendDocument) -> SendDocument | None:
         """Compare and swap. None when `before` is not the row any more."""
@@ -77,3 +90,8 @@ class EffectLedger:
     def lease_over(self, send: SendDocument) -> datetime | None:
         """None when nobody may be posting it now."""
         return send.lease_until if send.lease_until and send.lease_until > self._clock.now() else None
+
+
+def _same(one: datetime | None, other: datetime | None) -> bool:
+    """MongoDB keeps milliseconds."""
+    return one == other or (one is not None and other is not None and abs(one - other) < timedelta(milliseconds=1))

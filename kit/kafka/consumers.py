@@ -50,6 +50,10 @@ class Consumers:
         polled = [one.polled_at for one in self.subscribers if one.polled_at is not None]
         return not polled or asyncio.get_running_loop().time() - min(polled) < STALE_S
 
+    @property
+    def failures(self) -> list[asyncio.Future[BaseException]]:
+        return [one.failed for one in self.subscribers if one.failed is not None]
+
     async def start(self) -> None:
         """Waits for a broker that is away. Raises Misconfigured when a topic is missing."""
         while True:

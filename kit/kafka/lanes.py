@@ -24,11 +24,6 @@ OnBuried = Callable[[Position, Exception], Awaitable[None]]
 POLICY = RetryPolicy(poison=(Poison,), down=(DependencyDown,), wait=(Wait,))
 
 
-def one(_waiting: Sequence[Delivery]) -> int:
-    """Every record is a run by itself."""
-    return 1
-
-
 @dataclass(frozen=True)
 class Subscription:
     """What a service wants of a topic."""
@@ -36,8 +31,8 @@ class Subscription:
     topic: Topic
     handler: Handler
     """Gets a run, settles it by returning None, or its first n records by returning n. A repeat must be harmless."""
-    cut: Cut = one
-    """How many of the records that wait make up one run."""
+    cut: Cut | None = None
+    """How many of the records that wait make up one run; one, without it."""
     on_buried: OnBuried | None = None
     """Called after a burial, and again if it fails: its effects must bear a repeat."""
     limits: Limits = field(default_factory=Limits)
@@ -45,7 +40,13 @@ class Subscription:
 
 
 def executor(
-    subscription: Subscription, handle: Handler, letters: DeadLetters, group: str, tools: Tools
+    subscription: Subscription,
+    handle: Handler,
+    crash: Callable[[BaseException], None],
+    *,
+    letters: DeadLetters,
+    group: str,
+    tools: Tools,
 ) -> LaneExecutor[Raw, Delivery]:
     """Lanes whose sources are topic-partitions. `handle` is the subscription's handler, through FastStream."""
     topic = subscription.topic
@@ -73,6 +74,7 @@ def executor(
         bury=bury,
         policy=subscription.policy,
         clock=asyncio.get_running_loop().time,
+        crash=crash,
         limits=subscription.limits,
         cut=subscription.cut,
         observer=Counting(topic.name, tools.metrics),
@@ -96,7 +98,7 @@ class Counting(Observer):
     def buried(self, source: Hashable, reason: str) -> None:
         self._count("buried")
 
-    def put_off(self, source: Hashable, fate: str, error: Exception, delay: float) -> None:
+    def put_off(self, source: Hashable, fate: str, error: BaseException, delay: float) -> None:
         self._count(fate)
         unknown = error if fate == "retry" else None
         self._log.warning("put off", source=_name(source), fate=fate, error=_detail(error), exc_info=unknown)
@@ -116,5 +118,5 @@ def _name(source: Hashable) -> str:
     return f"{source.topic}-{source.partition}" if isinstance(source, TopicPartition) else str(source)
 
 
-def _detail(error: Exception) -> str:
+def _detail(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

@@ -32,7 +32,7 @@ __all__ = ["Call", "KeyedSubscriber", "Timing", "keyed"]
 
 NOWHERE = TopicPartition("-", 0)  # polled when nothing is wanted: keeps the poll clock, and asks for no record
 Call = Callable[[Run[Delivery]], Any]
-Build = Callable[[Call], LaneExecutor[Raw, Delivery]]
+Build = Callable[[Call, Callable[[BaseException], None]], LaneExecutor[Raw, Delivery]]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         self._build = build
         self._metrics = metrics
         self._logger = get_log("subscriber")
+        self.failed: asyncio.Future[BaseException] | None = None
+        """Done when a bug was met: the process shall end, and say so."""
         self._draining = False
         self._idle = asyncio.Event()
         self.executor: LaneExecutor[Raw, Delivery] | None = None
@@ -86,7 +88,8 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
     async def start(self) -> None:
         self._draining = False
         self._idle.clear()
-        self.executor = self._build(self._through_faststream)
+        self.failed = asyncio.get_running_loop().create_future()
+        self.executor = self._build(self._through_faststream, self._crash)
         await super().start()
         assert self.consumer is not None  # noqa: S101
         self.polled_at = asyncio.get_running_loop().time()
@@ -170,6 +173,11 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         self._metrics.count("hilo_given_back_total", group=self.group_id or "")
         with suppress(IllegalStateError):  # it is somebody else's by now
             consumer.seek(partition, offset)
+
+    def _crash(self, error: BaseException) -> None:
+        self._logger.critical("a bug in the lanes", group=self.group_id, exc_info=error)
+        if self.failed and not self.failed.done():
+            self.failed.set_result(error)
 
     async def _through_faststream(self, run: Run[Delivery]) -> int | None:
         """Middlewares, codec and the handler's wrapper, as for any message; errors come out, unlike from `consume`."""

@@ -29,6 +29,7 @@ __all__ = ["LaneExecutor"]
 T = TypeVar("T")
 Raw = TypeVar("Raw")
 Source = Hashable
+BUG_S = 5.0  # a lane whose work ended by a bug of ours is not tried at once
 EATER_S = 1.0  # a handler that eats its cancellation is given up after this; its ledger is closed by then
 
 
@@ -37,7 +38,8 @@ class LaneExecutor(Generic[Raw, T]):
 
     Must be used from one event loop. `handle` gets a run; `decode` makes a record of raw bytes at admission, one by
     one, and what it refuses takes its place in the lane and is buried there; `cut` says how many of the records that
-    wait make up one run; `bury` returns once the burial is acknowledged.
+    wait make up one run, one without it; `bury` returns once the burial is acknowledged; `crash` is told of a bug, of
+    ours or in `cut`.
     """
 
     def __init__(
@@ -48,13 +50,14 @@ class LaneExecutor(Generic[Raw, T]):
         bury: Callable[[Burial[Raw]], Awaitable[None]],
         policy: RetryPolicy,
         clock: Callable[[], float],
+        crash: Callable[[BaseException], None],
         limits: Limits | None = None,
-        cut: Callable[[Sequence[T]], int] = lambda _records: 1,
+        cut: Callable[[Sequence[T]], int] | None = None,
         observer: Observer | None = None,
-        crash: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._decode = decode
         self._clock = clock
+        self._loop = asyncio.get_running_loop()
         self._cut = cut
         self._crash = crash
         self._observe = observer or Observer()
@@ -123,7 +126,8 @@ class LaneExecutor(Generic[Raw, T]):
             return
         self._halt(ledger)
         ledger.closed = True
-        self.buffered -= ledger.unfinished
+        if not ledger.frozen:
+            self.buffered -= ledger.unfinished
         for task in ledger.running:
             task.cancel()
         if self._ledgers.get(ledger.source) is ledger:
@@ -147,15 +151,15 @@ class LaneExecutor(Generic[Raw, T]):
 
     async def wait_room(self, seconds: float) -> None:
         """Until something was settled, `seconds` at most."""
-        self._room.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._room.wait()
+        self._room.clear()  # and not before: what was settled since the last wait counts
 
     def admit(self, source: Source, offset: int, key: Hashable, raw: Raw) -> bool:
         """Take a record in. False: not ours, or not any more; the caller gives it back by seeking to it."""
         ledger = self._ledgers.get(source)
-        if ledger is None or ledger.halted:
+        if ledger is None or ledger.halted or ledger.frozen:
             return False
         if ledger.next_offset is not None and offset < ledger.next_offset:
             ledger = self._reopen(ledger)
@@ -166,7 +170,7 @@ class LaneExecutor(Generic[Raw, T]):
             slot.fault = error
         ledger.admit(slot)
         self.buffered += 1
-        self._enqueue(ledger, slot, key if key is not None else ("no key", offset))
+        self._enqueue(ledger, slot, key)
         return True
 
     def _reopen(self, ledger: Ledger) -> Ledger:
@@ -176,9 +180,10 @@ class LaneExecutor(Generic[Raw, T]):
         return self._ledgers[ledger.source]
 
     def _enqueue(self, ledger: Ledger, slot: Slot[Raw], key: Hashable) -> None:
-        lane = ledger.lanes.get(key)
+        name = ("no key", slot.offset) if key is None else key
+        lane = ledger.lanes.get(name)
         if lane is None:
-            lane = ledger.lanes[key] = Lane(ledger, key)
+            lane = ledger.lanes[name] = Lane(ledger, name, key)
             self._ready.append(lane)
         lane.append(slot)
         if len(lane.queue) == self.limits.lane:
@@ -189,62 +194,71 @@ class LaneExecutor(Generic[Raw, T]):
     def pump(self) -> None:
         """Start what may start: first the runs that come back from lingering, then the lanes, the oldest first."""
         self._permits.serve()
-        while self._ready and self._permits.free:
+        while self._ready and self._permits.free():
             lane = self._ready.popleft()
             ledger = lane.ledger
             if ledger.halted or ledger.frozen:
                 continue  # lanes of closed ledgers are forgotten when they are next met
             run: Run[T] = Run(self, lane, self._take(lane))
             self._permits.take(run)
-            task = asyncio.create_task(self._work(lane, run))
+            task = self._loop.create_task(self._work(lane, run))
             ledger.running.add(task)
             task.add_done_callback(partial(self._ended, ledger, run))
 
     def _take(self, lane: Lane) -> list[Slot[Any]]:
         """The next run of a lane; a record that did not decode is one by itself."""
-        records = lane.decoded()
-        count = self.cut_of(records) if records else 1
-        return [slot for slot, _ in zip(lane.queue, range(count), strict=False)]
+        if self._cut is None or len(lane.queue) == 1:
+            return lane.queue[:1]
+        return lane.queue[: self.cut_of(lane.decoded())]
 
     def cut_of(self, records: Sequence[T]) -> int:
-        return max(1, min(len(records), self._cut(records)))
+        """At least 1, and 1 where the subscriber's rule is broken: a lane must not be lost for it."""
+        try:
+            return max(1, min(len(records), self._cut(records))) if records and self._cut else 1
+        except Exception as error:  # noqa: BLE001  # whatever it is, the lane goes on
+            self._crash(error)
+            return 1
 
     def _ended(self, ledger: Ledger, run: Run[T], task: asyncio.Task[None]) -> None:
         """Here and not in the coroutine: a task that is cancelled before its first step never enters it."""
         ledger.running.discard(task)
         self._permits.give(run)
-        if not task.cancelled() and (error := task.exception()) is not None and self._crash:
+        if not task.cancelled() and (error := task.exception()) is not None:
             self._crash(error)
         self.pump()
 
     async def _work(self, lane: Lane, run: Run[T]) -> None:
-        self._observe.started(run.source, self._clock() - run.slots[0].arrived)
-        outcome = Outcome()
+        outcome = Outcome(delay=BUG_S)
         try:
+            self._observe.started(run.source, self._clock() - run.slots[0].arrived)
             outcome = await self._worker.work(run)
         finally:
             if outcome.held:
-                asyncio.get_running_loop().call_later(outcome.delay, self.pump)
+                self._loop.call_later(outcome.delay, self.pump)
             if not lane.ledger.closed:
                 self._conclude(lane, outcome)
 
     def _conclude(self, lane: Lane, outcome: Outcome) -> None:
+        if outcome.frozen and not lane.ledger.frozen:
+            lane.ledger.frozen = True
+            self.buffered -= lane.ledger.unfinished  # what stands still must not take the others' room
         for _ in range(outcome.settled):
             self._settle(lane)
         if not lane.queue:
-            del lane.ledger.lanes[lane.key]
-        elif lane.ledger.halted:
+            del lane.ledger.lanes[lane.name]
+        elif lane.ledger.halted or lane.ledger.frozen:
             pass  # nothing of it starts any more
         elif outcome.delay:
-            lane.timer = asyncio.get_running_loop().call_later(outcome.delay, self._wake, lane)
+            lane.timer = self._loop.call_later(outcome.delay, self._wake, lane)
         else:
             self._ready.append(lane)  # at the end: others wait one run of it at most
 
     def _settle(self, lane: Lane) -> None:
         if len(lane.queue) == self.limits.lane:
             lane.ledger.choked -= 1
-        lane.ledger.settle(lane.queue.popleft())
-        self.buffered -= 1
+        lane.ledger.settle(lane.queue.pop(0))
+        if not lane.ledger.frozen:
+            self.buffered -= 1
         self._room.set()
 
     def _wake(self, lane: Lane) -> None:
@@ -252,20 +266,22 @@ class LaneExecutor(Generic[Raw, T]):
         self._ready.append(lane)
         self.pump()
 
-    async def rest(self, run: Run[Any], wait: Awaitable[bool]) -> bool:
+    async def rest(self, run: Run[Any], seconds: float) -> bool:
         """Let a run wait without its permit, its deadline standing still, and give it one again before it goes on."""
-        deadline, loop = run.deadline, asyncio.get_running_loop()
-        left = deadline.when() - loop.time() if deadline and deadline.when() else None  # type: ignore[operator]
+        deadline = run.deadline
+        left = deadline.when() - self._loop.time() if deadline and deadline.when() else None  # type: ignore[operator]
         if deadline:
             deadline.reschedule(None)
-        self._permits.give(run)
-        self.pump()
-        arrived = await wait
-        turn = self._permits.queue(run)
-        self.pump()
-        await turn
-        if deadline and left is not None:
-            deadline.reschedule(loop.time() + left)
+        try:
+            self._permits.give(run)
+            self.pump()
+            arrived = await run.arrival(seconds)
+            turn = self._permits.queue(run)
+            self.pump()
+            await turn
+        finally:  # also when the handler itself cuts it short: without a deadline it could hang for ever
+            if deadline and left is not None:
+                deadline.reschedule(self._loop.time() + left)
         return arrived
 
     # ── marks ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -275,10 +291,16 @@ class LaneExecutor(Generic[Raw, T]):
         return self._marks(self._ledgers.values())
 
     def accepted(self, marks: dict[Source, Mark]) -> None:
-        """The broker has taken these. A mark never goes back, whichever answer comes last."""
+        """The broker has taken these. A mark never goes back, whichever answer comes last.
+
+        One beyond what the ledger would say now is an earlier ledger's, of a log that is gone.
+        """
         for source, mark in marks.items():
             ledger = self._ledgers.get(source)
-            if ledger and (ledger.accepted is None or mark.offset > ledger.accepted.offset):
+            own = ledger.mark() if ledger else None
+            if ledger is None or own is None or mark.offset > own.offset:
+                continue
+            if ledger.accepted is None or mark.offset > ledger.accepted.offset:
                 ledger.accepted = mark
 
     def _marks(self, ledgers: Iterable[Ledger]) -> dict[Source, Mark]:

@@ -30,12 +30,15 @@ class Slot(Generic[Raw]):
 class Lane:
     """The records of one key, first come first served. The taken run stands in front until it is settled."""
 
-    __slots__ = ("arrivals", "key", "ledger", "queue", "suspect", "timer", "watcher")
+    __slots__ = ("arrivals", "key", "ledger", "name", "queue", "suspect", "timer", "watcher")
 
-    def __init__(self, ledger: "Ledger", key: Hashable) -> None:
+    def __init__(self, ledger: "Ledger", name: Hashable, key: Hashable) -> None:
         self.ledger = ledger
+        self.name = name
+        """Unique in its ledger: a record without a key has a lane, and so a name, of its own."""
         self.key = key
-        self.queue: deque[Slot[Any]] = deque()
+        self.queue: list[Slot[Any]] = []
+        """A list: lanes are short, there are thousands of them, and an empty deque weighs 600 bytes."""
         self.timer: asyncio.TimerHandle | None = None
         """Set while it waits for its next attempt."""
         self.watcher: asyncio.Future[None] | None = None

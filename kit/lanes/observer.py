@@ -14,7 +14,7 @@ class Observer:
 
     def buried(self, source: Hashable, reason: str) -> None: ...
 
-    def put_off(self, source: Hashable, fate: str, error: Exception, delay: float) -> None:
+    def put_off(self, source: Hashable, fate: str, error: BaseException, delay: float) -> None:
         """A run failed and comes back after `delay` seconds."""
 
     def regressed(self, source: Hashable) -> None:

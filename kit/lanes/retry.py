@@ -45,6 +45,8 @@ class RetryPolicy:
     """With the delays below about 12 s in all."""
     first: float = 0.5
     """Seconds before the second attempt."""
+    shortest: float = 0.05
+    """No wait that spends nothing is shorter, in seconds: it would be a loop."""
     longest: float = 20.0
     """No delay is longer, in seconds."""
     probe_every: float = 2.0
@@ -57,11 +59,12 @@ class RetryPolicy:
         after: float | None = getattr(error, "after", None)
         if isinstance(error, self.poison):
             return Verdict(Fate.BURY, reason=getattr(error, "reason", type(error).__name__))
+        pause = self.probe_every if after is None else max(self.shortest, after)
         if isinstance(error, self.wait):
-            return Verdict(Fate.WAIT, self.probe_every if after is None else after)
+            return Verdict(Fate.WAIT, pause)
         if isinstance(error, self.down):
-            return Verdict(Fate.HOLD, self.probe_every if after is None else after)
+            return Verdict(Fate.HOLD, pause)
         if attempt + 1 >= self.attempts:
             return Verdict(Fate.BURY, reason="exhausted")
-        base = min(self.longest, self.first * 2.0**attempt) if after is None else after
+        base = min(self.longest, self.first * 2.0 ** min(attempt, 64)) if after is None else after
         return Verdict(Fate.RETRY, base * (0.5 + self.jitter() / 2))

@@ -13,25 +13,23 @@ class Throttle:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._tripped: float | None = None
+        self.tripped = False
+        self._since = 0.0
         self._until = 0.0
 
     @property
-    def tripped(self) -> bool:
-        return self._tripped is not None
-
-    def allowed(self, full: int) -> int:
-        """How many may run now."""
-        if self._tripped is None:
-            return full
-        return 0 if self._clock() < self._until else 1
+    def half_open(self) -> bool:
+        """Whether, of a tripped one, it is time for a probe."""
+        return self._clock() >= self._until
 
     def trip(self, delay: float) -> None:
-        """The dependency is away; look again after `delay` seconds."""
-        self._tripped = self._clock()
-        self._until = self._tripped + delay
+        """The dependency is away; look again after `delay` seconds. The longest delay told counts."""
+        self.tripped = True
+        self._since = self._clock()
+        self._until = max(self._until, self._since + delay)
 
     def ok(self, started: float) -> None:
         """Something that started at `started` succeeded."""
-        if self._tripped is not None and started > self._tripped:
-            self._tripped = None
+        if self.tripped and started > self._since:
+            self.tripped = False
+            self._until = 0.0

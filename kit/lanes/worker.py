@@ -39,6 +39,8 @@ class Outcome:
     delay: float = 0.0
     held: bool = False
     """A dependency is down: the delay is everybody's."""
+    frozen: bool = False
+    """Too much of the source would be buried: it stands still."""
 
 
 class Worker(Generic[Raw, T]):
@@ -78,7 +80,9 @@ class Worker(Generic[Raw, T]):
         except Exception as error:  # noqa: BLE001  # whatever it is, the policy decides
             return await self._judge(run, error)
         self._throttle.ok(began)
-        settled = len(run.slots) if answer is None else max(1, min(answer, len(run.slots)))
+        settled = len(run.slots) if answer is None else answer
+        if not 1 <= settled <= len(run.slots):
+            return await self._judge(run, ValueError(f"the handler settled {settled} of {len(run.slots)} records"))
         self._observe.settled(run.source, settled, self._clock() - began)
         self._budget(run).settled(settled)
         return Outcome(settled)
@@ -102,15 +106,16 @@ class Worker(Generic[Raw, T]):
     async def _put_away(self, run: Run[T], error: Exception, verdict: Verdict) -> Outcome:
         """Bury the first record; until that is acknowledged it stays the first of its lane."""
         if self._budget(run).spent:
-            run.freeze()
             self._observe.frozen(run.source)
-            return Outcome()
+            return Outcome(frozen=True)
         slot: Any = run.slots[0]
         burial: Burial[Raw] = Burial(run.source, slot.offset, slot.raw, error, verdict.reason, max(1, slot.attempt))
         try:
             async with asyncio.timeout(self._limits.bury_s):
                 await self._bury(burial)
-        except Exception as refused:  # noqa: BLE001  # whatever keeps it from being buried, it stays
+        except (Exception, asyncio.CancelledError) as refused:  # whatever keeps it, it stays
+            if isinstance(refused, asyncio.CancelledError) and _ours():
+                raise
             self._observe.put_off(run.source, "unburied", refused, self._policy.longest)
             return Outcome(delay=self._policy.longest)
         self._observe.buried(run.source, verdict.reason)

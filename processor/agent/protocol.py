@@ -50,7 +50,18 @@ def tool_result(call_id: str, result: Any, *, is_error: bool = False) -> Frame:
 
 def parse(raw: str | bytes) -> Frame:
     """Raises ValueError for what is no JSON object with a type."""
-    frame = json.loads(raw)
+    frame = _whole(json.loads(raw))
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
         raise ValueError("no frame")  # noqa: TRY004  # one error for every malformed frame
     return frame
+
+
+def _whole(value: Any) -> Any:
+    """The same with halves of emoji replaced: JSON can carry them, neither MongoDB nor WhatsApp can."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole(name): _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return value

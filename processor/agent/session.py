@@ -17,6 +17,8 @@ __all__ = ["Heard", "Session"]
 
 CONNECT_S, INIT_S, FIRST_S, SETTLE_S, CLOSE_S = 5.0, 10.0, 25.0, 1.2, 2.0  # their LLM gives up after 20 s
 MAX_FRAME = 1024 * 1024
+REFUSALS = {400, 401, 403, 404, 422}  # asking again would be refused again
+ODDITIES = (KeyError, TypeError, AttributeError)
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class Session:
         while not self.conversation_id:
             frame = await self._receive(INIT_S)
             if frame["type"] == "conversation_initiation_metadata":
-                self.conversation_id = frame["conversation_initiation_metadata_event"]["conversation_id"]
+                self.conversation_id = self._conversation_id(frame)
         return self
 
     async def ask(self, text: str, updates: Sequence[tuple[str, str]] = ()) -> Heard:
@@ -70,8 +72,17 @@ class Session:
                 if heard.messages and error.kind in {"timeout", "expired"}:
                     break  # settled, or ended after its answer
                 raise
-            await self._take(frame, heard)
+            try:
+                await self._take(frame, heard)
+            except ODDITIES:
+                raise AgentError("protocol", self._phase, f"{frame['type']} without its fields") from None
         return heard
+
+    def _conversation_id(self, frame: Frame) -> str:
+        try:
+            return str(frame["conversation_initiation_metadata_event"]["conversation_id"])
+        except ODDITIES:
+            raise AgentError("protocol", self._phase, "metadata without a conversation id") from None
 
     async def close(self) -> None:
         if self._socket:
@@ -91,7 +102,7 @@ class Session:
         except InvalidStatus as error:
             body = (error.response.body or b"").decode("utf-8", "replace")
             status = error.response.status_code
-            raise classify("connect", 3000 if status in {401, 403, 404} else None, body, f"HTTP {status}") from None
+            raise classify("connect", 3000 if status in REFUSALS else None, body, f"HTTP {status}") from None
         except TimeoutError:
             raise AgentError("timeout", "connect", f"no connection within {CONNECT_S:g} s") from None
         except (OSError, InvalidHandshake, WebSocketException) as error:
@@ -130,8 +141,8 @@ class Session:
         match frame["type"]:
             case "agent_response":
                 event = frame["agent_response_event"]
-                key = event.get("response_id") or f"{event.get('event_id')}:{event['agent_response']}"
-                heard.segments[key] = event["agent_response"]
+                said: str = event["agent_response"].strip()
+                heard.segments[event.get("response_id") or f"{event.get('event_id')}:{said}"] = said
                 self._phase = "answering"
             case "agent_response_correction":
                 _correct(heard, frame["agent_response_correction_event"])

@@ -1,0 +1,457 @@
+"""The sender against the Twilio simulator and a MongoDB-wire server: each part is on the handset once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from kit.errors import DependencyDown, StoreDown, TwilioDown, Wait
+from kit.http import PooledClient
+from kit.kafka.dead_letters import Position
+from kit.kafka.delivery import Delivery
+from kit.metrics import Metrics
+from kit.mongo import Database
+from kit.service import Tools
+from kit.settings import TwilioSettings
+from kit.twilio import Twilio
+from sandbox.twilio import Profile, TwilioSimulator
+from sandbox.twilio.faults import RestEffect
+from schemas.attributes import Envelope
+from schemas.contact import Contact
+from schemas.documents import SendDocument
+from schemas.events import Event, Part, SendRequested, StatusChanged, Template
+from schemas.notices import MessageExpired, MessageUndeliverable
+from sender.delivery import DeliveryHandler
+from sender.effects import EffectLedger
+from sender.statuses import StatusHandler
+from tests.contracts.runs import run_of
+
+pytestmark = pytest.mark.stack
+USER = "+34600111222"
+OURS = "+14155238886"
+SID = "HX" + "0" * 32
+HOOKS = "http://hooks.example.com"
+TURN = "turn_0123456789abcdef01234567"
+ENVELOPE_AT = datetime.fromisoformat("2026-11-23T12:00:00+00:00")
+
+
+class SimulatorsClock:
+    """The simulator's clock is the sender's: Twilio dates its messages by it. A wait moves it on at once."""
+
+    def __init__(self, sim: TwilioSimulator) -> None:
+        self._sim = sim
+
+    def now(self) -> datetime:
+        return self._sim.account.now()
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        self._sim.advance(seconds)
+        await asyncio.sleep(0)
+
+    async def sleep_until(self, moment: datetime) -> None:
+        await self.sleep(max(0.0, (moment - self.now()).total_seconds()))
+
+
+class Box:
+    """Stands for the outlet."""
+
+    def __init__(self) -> None:
+        self.sent: list[Envelope[Event]] = []
+
+    async def publish(self, topic: str, envelope: Envelope[Event], **_: Any) -> None:
+        assert topic == "system.notices"
+        self.sent.append(envelope)
+
+    @property
+    def notices(self) -> list[Event]:
+        """Each id once: that is what a reader of notices sees."""
+        return list({envelope.id: envelope.data for envelope in self.sent}.values())
+
+
+class World:
+    """One account, one ledger, one handset."""
+
+    def __init__(self, sim: TwilioSimulator, database: Database, http: PooledClient) -> None:
+        self.sim = sim
+        self.box = Box()
+        self.clock = SimulatorsClock(sim)
+        self.tools = Tools("test", self.clock, Metrics())
+        self.ledger = EffectLedger(database, self.clock, 15)
+        settings = TwilioSettings(
+            twilio_account_sid=sim.profile.account_sid,
+            twilio_auth_token=sim.profile.auth_token,
+            twilio_whatsapp_numbers=(OURS,),
+            twilio_base_url=sim.url,
+            _env_file=None,
+        )
+        self.twilio = Twilio(settings, http)
+        self.held: list[DependencyDown | Wait] = []
+
+    @property
+    def handler(self) -> DeliveryHandler:
+        return DeliveryHandler(self.ledger, self.twilio, self.box, HOOKS, self.tools)  # type: ignore[arg-type]
+
+    async def deliver(self, request: SendRequested, *, patience: int = 30) -> None:
+        """As the consumer does: again after every hold. The clock moves on instead of waiting."""
+        record = delivery(request)
+        for _ in range(patience):
+            try:
+                await self.handler.handle(run_of(record))
+            except (DependencyDown, Wait) as held:
+                self.held.append(held)
+                self.sim.advance(held.after or 1)
+                await asyncio.sleep(0)
+            else:
+                await self.sim.idle()
+                return
+        pytest.fail(f"held for ever: {self.held[-1]}")
+
+    async def row(self, number: int = 1) -> SendDocument:
+        found = await self.ledger.find(f"{TURN}-{number}")
+        assert found
+        return found
+
+    @property
+    def shown(self) -> list[str]:
+        return self.sim.handset(USER).texts
+
+    @property
+    def created(self) -> int:
+        return len([one for one in self.sim.messages if not one.inbound])
+
+    async def status(self, sid: str, name: str, number: int = 1) -> None:
+        event = StatusChanged(
+            message_sid=sid, status=name, send_id=f"{TURN}-{number}", attempt=1, address=USER, received_at=ENVELOPE_AT
+        )
+        record = Delivery(
+            Envelope(f"{sid}-{name}", "hilo/test", ENVELOPE_AT, Contact(USER), event),
+            Position("message.status", 0, 1),
+        )
+        await StatusHandler(self.ledger, self.tools).handle(run_of(record))
+
+
+def delivery(request: SendRequested) -> Delivery:
+    envelope = Envelope(f"{TURN}-send", "hilo/test", ENVELOPE_AT, Contact(USER), request)
+    return Delivery(envelope, Position("message.outbound", 0, 1))
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[TwilioSimulator]:
+    """Its callbacks end in nothing: a test that wants one tells it itself."""
+    profile = Profile(speed=1000, mps=10_000, numbers=(OURS,), connect={HOOKS: "http://127.0.0.1:9"})
+    async with TwilioSimulator(profile) as running:
+        running.open_window(USER)
+        yield running
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[PooledClient]:
+    client = PooledClient(concurrency=4, total_s=0.4)
+    yield client
+    await client.stop()
+
+
+@pytest.fixture
+def world(sim: TwilioSimulator, database: Database, http: PooledClient) -> World:
+    return World(sim, database, http)
+
+
+def ask(world: World, *texts: str, **fields: Any) -> SendRequested:
+    parts = [Part(send_id=f"{TURN}-{n}", text=text) for n, text in enumerate(texts or ("uno", "dos", "tres"), 1)]
+    known = {
+        "contact": USER,
+        "to": USER,
+        "channel": OURS,
+        "conversation_id": "conv_1",
+        "turn": TURN,
+        "seq": 1,
+        "purpose": "reply",
+        "parts": parts,
+        "window_until": world.clock.now() + timedelta(hours=20),
+        "not_after": world.clock.now() + timedelta(hours=1),
+    }
+    return SendRequested(**{**known, **fields})
+
+
+async def test_every_part_is_shown_once_and_in_order(world: World) -> None:
+    await world.deliver(ask(world))
+    assert world.shown == ["uno", "dos", "tres"]
+    assert world.held == []
+    rows = [await world.row(n) for n in (1, 2, 3)]
+    assert [row.state for row in rows] == ["accepted"] * 3
+    assert [row.sid for row in rows] == [one.sid for one in world.sim.messages]
+    assert [[attempt.outcome for attempt in row.attempts] for row in rows] == [["ACCEPTED"]] * 3
+    assert world.box.sent == []
+
+
+async def test_the_callback_names_the_send_and_its_attempt(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    assert world.sim.messages[0].callback == (
+        f"{HOOKS}/webhook/twilio/status?send={TURN}-1&attempt=1#rc=3&rp=5xx,ct,rt"
+    )
+
+
+async def test_a_record_that_comes_twice_shows_nothing_twice(world: World) -> None:
+    request = ask(world)
+    for _ in range(3):
+        await world.deliver(request)
+    assert world.shown == ["uno", "dos", "tres"]
+
+
+async def test_two_processes_with_one_record_show_it_once(world: World) -> None:
+    """A partition that moved while its old owner still works."""
+    request = ask(world)
+    await asyncio.gather(*(world.deliver(request) for _ in range(3)))
+    assert world.shown == ["uno", "dos", "tres"]
+    assert world.created == 3
+
+
+@pytest.mark.parametrize("effect", ["reset", "error", "hang", "html", "redirect"])
+@pytest.mark.parametrize("body", ["uno", "dos", "tres"])
+async def test_an_answer_that_is_lost_shows_nothing_twice(world: World, effect: RestEffect, body: str) -> None:
+    world.sim.fault(effect, after=True, method="POST", body=body, seconds=1_000_000)
+    await world.deliver(ask(world))
+    assert world.shown == ["uno", "dos", "tres"]
+    assert world.created == 3
+    assert [(await world.row(n)).state for n in (1, 2, 3)] == ["accepted"] * 3
+
+
+@pytest.mark.parametrize("effect", ["reset", "error", "hang", "html"])
+async def test_a_post_that_never_arrived_is_posted_again_after_the_lease(world: World, effect: RestEffect) -> None:
+    world.sim.fault(effect, method="POST", body="dos", seconds=1_000_000)
+    began = world.clock.now()
+    await world.deliver(ask(world))
+    assert world.shown == ["uno", "dos", "tres"]
+    assert [attempt.outcome for attempt in (await world.row(2)).attempts] == ["UNKNOWN", "ACCEPTED"]
+    assert world.clock.now() - began >= timedelta(seconds=15)
+
+
+@pytest.mark.parametrize("effect", ["truncate"])
+async def test_an_answer_that_is_cut_shows_nothing_twice(world: World, effect: RestEffect) -> None:
+    world.sim.fault(effect, method="POST")
+    await world.deliver(ask(world))
+    assert (world.shown, world.created) == (["uno", "dos", "tres"], 3)
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+async def test_too_many_requests_is_a_hold(world: World, times: int) -> None:
+    world.sim.fault("error", method="POST", http=429, retry_after=3, times=times)
+    await world.deliver(ask(world))
+    assert world.shown == ["uno", "dos", "tres"]
+    assert [held.after for held in world.held] == [3.0] * times
+    assert all(isinstance(held, TwilioDown) for held in world.held)
+
+
+@pytest.mark.parametrize(("answer", "code"), [(401, 20003), (403, 20005), (404, 20404), (400, 21611), (400, 63007)])
+async def test_what_is_wrong_with_our_account_is_a_hold(world: World, answer: int, code: int) -> None:
+    world.sim.fault("error", method="POST", http=answer, code=code, times=2)
+    await world.deliver(ask(world))
+    assert world.shown == ["uno", "dos", "tres"]
+    assert [type(held) for held in world.held] == [TwilioDown] * 2
+    assert world.box.sent == []
+
+
+async def test_a_refused_connection_is_a_hold(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = world.twilio._messages
+    monkeypatch.setattr(world.twilio, "_messages", "http://127.0.0.1:9/2010-04-01/Accounts/AC/Messages.json")
+    with pytest.raises(TwilioDown):
+        await world.handler.handle(run_of(delivery(ask(world))))
+    monkeypatch.setattr(world.twilio, "_messages", there)
+    await world.deliver(ask(world))
+    assert world.shown == ["uno", "dos", "tres"]
+    assert world.held == []
+
+
+async def test_while_twilio_cannot_be_asked_nothing_is_posted_again(world: World) -> None:
+    world.sim.fault("reset", after=True, method="POST")
+    world.sim.fault("error", method="GET", http=503, times=3)
+    await world.deliver(ask(world))
+    assert (world.shown, world.created) == (["uno", "dos", "tres"], 3)
+    assert sum(isinstance(held, TwilioDown) for held in world.held) == 3
+
+
+@pytest.mark.parametrize(
+    "code", [21610, 21211, 21617, 63013, 21654], ids=["opted out", "invalid", "too long", "policy", "content"]
+)
+async def test_a_refused_part_is_told_and_the_rest_is_not_shown(world: World, code: int) -> None:
+    world.sim.fault("error", method="POST", http=400, code=code, body="dos")
+    request = ask(world)
+    for _ in range(2):
+        await world.deliver(request)
+    assert world.shown == ["uno"]
+    (notice,) = world.box.notices
+    assert isinstance(notice, MessageUndeliverable)
+    assert (notice.send_id, notice.code, notice.contact) == (f"{TURN}-2", code, USER)
+    assert len({envelope.id for envelope in world.box.sent}) == 1
+    assert await world.ledger.find(f"{TURN}-3") is None
+
+
+async def test_a_person_who_opted_out_at_twilio(world: World) -> None:
+    world.sim.contact(USER, opted_out=True)
+    await world.deliver(ask(world))
+    assert world.shown == []
+    assert [notice.code for notice in world.box.notices if isinstance(notice, MessageUndeliverable)] == [21610]
+
+
+async def test_a_closed_window_without_a_template_is_told(world: World) -> None:
+    request = ask(world, window_until=None)
+    for _ in range(2):
+        await world.deliver(request)
+    assert (world.shown, world.created) == ([], 0)
+    (notice,) = world.box.notices
+    assert isinstance(notice, MessageUndeliverable)
+    assert (notice.reason, notice.code, notice.send_id) == ("window_closed", None, f"{TURN}-1")
+
+
+async def test_a_closed_window_with_a_template_shows_the_template(world: World) -> None:
+    world.sim.close_window(USER)
+    world.sim.template(SID, "Hola {{1}}, sobre {{2}}.")
+    template = Template(content_sid=SID, variables={"1": "Ana", "2": "tu cita"})
+    await world.deliver(ask(world, "¡Hola Ana!", window_until=None, template=template, purpose="greeting"))
+    assert world.shown == ["Hola Ana, sobre tu cita."]
+    assert world.box.sent == []
+
+
+async def test_a_template_whose_answer_is_lost_is_shown_once(world: World) -> None:
+    world.sim.close_window(USER)
+    world.sim.template(SID, "Hola {{1}}, sobre {{2}}.")
+    world.sim.fault("reset", after=True, method="POST")
+    template = Template(content_sid=SID, variables={"1": "Ana", "2": "tu cita"})
+    await world.deliver(ask(world, "¡Hola Ana!", window_until=None, template=template, purpose="greeting"))
+    assert world.shown == ["Hola Ana, sobre tu cita."]
+
+
+async def test_of_two_parts_alike_the_second_is_not_taken_for_the_first(world: World) -> None:
+    world.sim.fault("reset", method="POST", nth=2)
+    await world.deliver(ask(world, "¡Claro!", "¡Claro!"))
+    assert world.shown == ["¡Claro!", "¡Claro!"]
+
+
+async def test_a_stale_reply_is_not_shown_and_told(world: World) -> None:
+    request = ask(world)
+    world.sim.advance(3601)
+    for _ in range(2):
+        await world.deliver(request)
+    assert (world.shown, world.created) == ([], 0)
+    (notice,) = world.box.notices
+    assert isinstance(notice, MessageExpired)
+    assert notice.send_id == f"{TURN}-1"
+
+
+async def test_a_reply_that_became_stale_while_twilio_was_away_is_not_shown(world: World) -> None:
+    world.sim.fault("error", method="POST", http=429, retry_after=60, times=None)
+    await world.deliver(ask(world), patience=100)
+    assert world.shown == []
+    assert [type(notice) for notice in world.box.notices] == [MessageExpired]
+
+
+async def test_a_bsuid_is_written_to_as_it_is(world: World) -> None:
+    world.sim.open_window("MX.9f3c")
+    await world.deliver(ask(world, "hola", to="MX.9f3c"))
+    assert world.sim.handset("MX.9f3c").texts == ["hola"]
+
+
+# Statuses
+
+
+async def test_a_status_before_the_answer_is_enough(world: World) -> None:
+    """The 201 is lost, the callback is not: nothing has to be asked and nothing waits for the lease."""
+    world.sim.fault("reset", after=True, method="POST")
+    with pytest.raises(Wait):
+        await world.handler.handle(run_of(delivery(ask(world, "uno"))))
+    await world.status(world.sim.messages[0].sid, "sent")
+    await world.handler.handle(run_of(delivery(ask(world, "uno"))))
+    row = await world.row()
+    assert (row.state, row.status, row.sid) == ("accepted", "sent", world.sim.messages[0].sid)
+    assert world.created == 1
+
+
+class Hasty(Twilio):
+    """Its callbacks are handled before its answer is."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._inner = world, world.twilio
+
+    async def create(self, **given: Any) -> Any:
+        created = await self._inner.create(**given)
+        assert created.sid
+        for name in ("sent", "delivered"):
+            await self._world.status(created.sid, name)
+        return created
+
+    async def list_to(self, **given: Any) -> Any:
+        return await self._inner.list_to(**given)
+
+
+async def test_callbacks_before_the_post_returned_show_nothing_twice(world: World) -> None:
+    world.twilio = Hasty(world)
+    request = ask(world, "uno")
+    for _ in range(2):
+        await world.deliver(request)
+    row = await world.row()
+    assert (row.state, row.status, row.sid) == ("accepted", "delivered", world.sim.messages[0].sid)
+    assert world.created == 1
+
+
+async def test_callbacks_before_the_post_returned_do_not_lose_the_attempt(world: World) -> None:
+    world.twilio = Hasty(world)
+    await world.deliver(ask(world, "uno"))
+    row = await world.row()
+    assert (row.state, [attempt.outcome for attempt in row.attempts]) == ("accepted", ["ACCEPTED"])
+
+
+async def test_statuses_at_once_end_with_the_highest(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    sid = world.sim.messages[0].sid
+
+    async def until_taken(name: str) -> None:
+        while True:
+            try:
+                await world.status(sid, name)
+            except Wait:
+                await asyncio.sleep(0)
+            else:
+                return
+
+    await asyncio.gather(*(until_taken(name) for name in ("read", "delivered", "sent", "delivered", "queued")))
+    assert (await world.row()).status == "read"
+
+
+async def test_a_status_of_a_stranger_is_left_alone(world: World, database: Database) -> None:
+    await world.status("SM_nobody", "delivered", number=9)
+    assert await database.sends.count_documents({}) == 0
+
+
+# The effect ledger
+
+
+async def test_a_lease_is_taken_by_one(world: World) -> None:
+    send = world.handler._new(ask(world, "uno"), ask(world, "uno").parts[0])
+    taken = await asyncio.gather(*(world.ledger.intend(send) for _ in range(5)))
+    assert sum(one is not None for one in taken) == 1
+
+
+async def test_a_process_that_was_paused_beyond_its_lease_loses(world: World) -> None:
+    send = world.handler._new(ask(world, "uno"), ask(world, "uno").parts[0])
+    first = await world.ledger.intend(send)
+    assert first
+    second = await world.ledger.intend(first)
+    assert second
+    assert await world.ledger.intend(first) is None
+    assert await world.ledger.change(first, first.model_copy(update={"state": "accepted"})) is None
+    assert (await world.row()).rev == second.rev
+
+
+async def test_a_store_that_is_away_before_a_post_posts_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_: object) -> None:
+        raise StoreDown("away")
+
+    monkeypatch.setattr(world.ledger, "intend", away)
+    with pytest.raises(StoreDown):
+        await world.handler.handle(run_of(delivery(ask(world))))
+    assert world.created == 0
