@@ -27,8 +27,8 @@ sandbox: $(READY)  ## Kafka, MongoDB, simulators and the four services on this m
 demo: $(READY)  ## the product's story, seen from outside
 	@$(RUN)hilo demo $(ARGS)
 
-test: $(READY)  ## every test
-	@$(RUN)pytest $(ARGS)
+test: $(READY)  ## every test, on as many cores as there are
+	@$(RUN)pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 prove: $(READY)  ## property tests with the large counts
 	@HILO_WORLDS=10000 $(RUN)pytest tests/properties --timeout 3600 $(ARGS)

@@ -32,9 +32,10 @@ def _numbers(text: object) -> object:
         return text
     try:
         numbers = tuple(parse_address(number) for number in text.split(",") if number.strip())
+        usable = all(number.startswith("+") for number in numbers)  # and not a client's user id
     except UnusableAddress:
-        numbers = ("",)
-    if not all(number.startswith("+") for number in numbers):
+        usable = False
+    if not usable:
         raise ValueError("must be +E164 numbers, separated by commas")
     return numbers
 
