@@ -1,6 +1,7 @@
 """What every tier shares: the local stack, started once, and a clock that only tests move."""
 
 import asyncio
+import gc
 import logging
 import os
 import uuid
@@ -20,6 +21,15 @@ from kit.settings import KafkaSettings, MongoSettings
 from sandbox.stack.stack import Stack
 
 PARTITIONS = 3
+
+
+def pytest_configure() -> None:
+    """Until everything is collected: a garbage collection while CPython 3.11 parses a file can fail it (gh-106905)."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,7 @@ from kit.clock import Clock, SystemClock
 
 __all__ = ["SimClock", "Timer"]
 
+ROUNDING_S = 1e-6  # 2.9 + 0.1 is not always 3.0
 _SETTLE = 4  # loop turns that a woken task needs at most before it has armed its next timer
 
 
@@ -103,10 +104,10 @@ class SimClock:
         left = seconds
         while (due := self._next_due()) is not None:
             step = max(0.0, due - self.monotonic())
-            if step > left:
+            if step > left + ROUNDING_S:
                 break
             self._offset += step
-            left -= step
+            left = max(0.0, left - step)
             self._fire_due()
             for _ in range(_SETTLE):
                 await asyncio.sleep(0)
@@ -133,7 +134,7 @@ class SimClock:
         return self._heap[0][0] if self._heap else None
 
     def _fire_due(self) -> None:
-        while (due := self._next_due()) is not None and due <= self.monotonic() + 1e-9:
+        while (due := self._next_due()) is not None and due <= self.monotonic() + ROUNDING_S:
             heapq.heappop(self._heap)[2].fire()
 
     def _set_alarm(self) -> None:

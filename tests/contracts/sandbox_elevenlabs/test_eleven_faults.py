@@ -136,7 +136,7 @@ async def test_a_stall_and_slowness_last_as_long_as_said(sim: ElevenLabsSimulato
     async with Chat(sim, "echo") as chat:
         await chat.init()
         await chat.send("user_message", text="uno dos tres cuatro")
-        for seconds, last in ((2.9, []), (0.1, ["start", "delta"]), (3.9, []), (0.1, ["delta", "stop"])):
+        for seconds, last in ((2.9, []), (0.2, ["start", "delta"]), (3.7, []), (0.3, ["delta", "stop"])):
             before = len(chat.frames)
             await chat.settle()
             await sim.clock.advance(seconds)
