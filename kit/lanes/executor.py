@@ -76,8 +76,6 @@ class LaneExecutor(Generic[Raw, T]):
         """Permits that are taken."""
         return self._permits.in_flight
 
-    # ── assignment ───────────────────────────────────────────────────────────────────────────────────────────────────
-
     def open(self, source: Source) -> None:
         """A source is ours from now on. One that a failed revocation left open is abandoned first."""
         if source in self._ledgers:
@@ -134,8 +132,6 @@ class LaneExecutor(Generic[Raw, T]):
             del self._ledgers[ledger.source]
         self._room.set()
 
-    # ── intake ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
     @property
     def room(self) -> int:
         """How many records may be admitted now."""
@@ -188,8 +184,6 @@ class LaneExecutor(Generic[Raw, T]):
         lane.append(slot)
         if len(lane.queue) == self.limits.lane:
             ledger.choked += 1
-
-    # ── work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def pump(self) -> None:
         """Start what may start: first the runs that come back from lingering, then the lanes, the oldest first."""
@@ -283,8 +277,6 @@ class LaneExecutor(Generic[Raw, T]):
             if deadline and left is not None:
                 deadline.reschedule(self._loop.time() + left)
         return arrived
-
-    # ── marks ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def dirty(self) -> dict[Source, Mark]:
         """What may be committed and is not yet."""
