@@ -29,7 +29,7 @@ __all__ = ["LaneExecutor"]
 T = TypeVar("T")
 Raw = TypeVar("Raw")
 Source = Hashable
-BUG_S = 5.0  # a lane whose work ended by a bug of ours is not tried at once
+BUG = Outcome(delay=5.0)  # a lane whose work ended by a bug of ours is not tried at once
 EATER_S = 1.0  # a handler that eats its cancellation is given up after this; its ledger is closed by then
 
 
@@ -222,7 +222,7 @@ class LaneExecutor(Generic[Raw, T]):
         self.pump()
 
     async def _work(self, lane: Lane, run: Run[T]) -> None:
-        outcome = Outcome(delay=BUG_S)
+        outcome = BUG
         try:
             self._observe.started(run.source, self._clock() - run.slots[0].arrived)
             outcome = await self._worker.work(run)

@@ -43,6 +43,9 @@ class Outcome:
     """Too much of the source would be buried: it stands still."""
 
 
+ONE = Outcome(settled=1)  # by far the most frequent one
+
+
 class Worker(Generic[Raw, T]):
     """Knows nothing of lanes and marks: a run in, an outcome out. Only a cancellation comes out of `work`."""
 
@@ -85,7 +88,7 @@ class Worker(Generic[Raw, T]):
             return await self._judge(run, ValueError(f"the handler settled {settled} of {len(run.slots)} records"))
         self._observe.settled(run.source, settled, self._clock() - began)
         self._budget(run).settled(settled)
-        return Outcome(settled)
+        return ONE if settled == 1 else Outcome(settled)
 
     async def _judge(self, run: Run[T], error: Exception) -> Outcome:
         first = run.slots[0]

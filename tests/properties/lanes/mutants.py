@@ -144,7 +144,9 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
         "executor", "            if deadline and left is not None:\n", "            if False:\n"
     ),
     "a prefix settles one too many": _one(
-        "worker", "return Outcome(settled)", "return Outcome(min(settled + (answer is not None), len(run.slots)))"
+        "worker",
+        "return ONE if settled == 1 else Outcome(settled)",
+        "return Outcome(min(settled + (answer is not None), len(run.slots)))",
     ),
     "poison is not isolated": _one("worker", "and len(run.slots) > 1:", "and len(run.slots) > 1_000:"),
     "an innocent pays for its company": _one("run", "        self.slots[0].attempt = 0\n", ""),
