@@ -46,7 +46,7 @@ class Consumers:
 
     @property
     def alive(self) -> bool:
-        """Whether every consumer polls. Says nothing of the broker: a poll of one that is away returns as well."""
+        """Whether every consumer has polled lately. A broker that is away for a while does not change that."""
         polled = [one.polled_at for one in self.subscribers if one.polled_at is not None]
         return not polled or asyncio.get_running_loop().time() - min(polled) < STALE_S
 
@@ -56,12 +56,20 @@ class Consumers:
 
     async def start(self) -> None:
         """Waits for a broker that is away. Raises Misconfigured when a topic is missing."""
+        try:
+            await self._start()
+        except asyncio.CancelledError:
+            await self.stop()  # one that has joined already must leave, or its partitions wait out the session
+            raise
+
+    async def _start(self) -> None:
         while True:
             try:
                 await self._require_topics()
                 await self._broker.start()
             except (BrokerDown, KafkaError, OSError) as error:
                 self._log.warning("Kafka not reached", error=str(error), retry_in_s=RETRY_S)
+                await self.stop()  # FastStream would start a second time what has started already
                 await asyncio.sleep(RETRY_S)
             else:
                 return

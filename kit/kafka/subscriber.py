@@ -46,7 +46,7 @@ class Timing:
     revoke_grace: float = 12.0
     """For running handlers when partitions move; with commit and slack below the rebalance time-out of 45."""
     drain: float = 25.0
-    """The same on SIGTERM; with commit, consumer's and producer's stop below the container's grace of 45."""
+    """The same on SIGTERM; with commits, consumer's and producer's stop 45 at most, below the container's grace of 60."""
     stop: float = 5.0
     """For aiokafka's own stop, which may hang while the broker is away."""
 
@@ -81,13 +81,14 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         """Done when a bug was met: the process shall end, and say so."""
         self._draining = False
         self._idle = asyncio.Event()
+        self._idle.set()
         self.executor: LaneExecutor[Raw, Delivery] | None = None
         self._committer: Committer | None = None
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self._draining = False
-        self._idle.clear()
+        self._committer = None  # a start after a stop, or after a start that failed, has another consumer
         self.failed = asyncio.get_running_loop().create_future()
         self.executor = self._build(self._through_faststream, self._crash)
         await super().start()
@@ -109,6 +110,7 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         with suppress(TimeoutError):
             async with asyncio.timeout(self.timing.stop):
                 await self._idle.wait()
+        self.polled_at = None  # none is expected: while a start is tried again nobody may call us stuck
         await self._leave()
 
     async def _leave(self) -> None:
@@ -139,6 +141,7 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
             self.executor.open(partition)
 
     async def _run_consume_loop(self, consumer: AIOKafkaConsumer) -> None:
+        self._idle.clear()
         try:
             while self.running and not self._draining:
                 try:
@@ -148,7 +151,11 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
                 except KafkaError as error:
                     self._logger.warning("poll failed", group=self.group_id, error=type(error).__name__)
                     await asyncio.sleep(self.timing.poll_error)
-                self.polled_at = asyncio.get_running_loop().time()
+                except Exception as error:  # noqa: BLE001  # FastStream would go on behind what this poll has lost
+                    self._crash(error)
+                    return
+                else:  # aiokafka's coordinator may die for good: then every poll fails, and we must not look alive
+                    self.polled_at = asyncio.get_running_loop().time()
         finally:
             self._idle.set()
 
