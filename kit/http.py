@@ -5,7 +5,7 @@ of sixteen (encode/httpcore#1035). So a pool is k clients of at most 16 connecti
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from zlib import crc32
 
 import httpx
@@ -43,13 +43,17 @@ class PooledClient:
         data: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> httpx.Response:
         """Raises httpx.HTTPError. ConnectError, ConnectTimeout and PoolTimeout mean that no byte went out.
 
-        `total_s` bounds the whole exchange, a slowly dripping answer included: that is a ReadTimeout.
+        `total_s` bounds the whole exchange, a slowly dripping answer included: that is a ReadTimeout. `before` runs
+        when no permit has to be waited for any more; what it raises comes out, and no byte has gone out.
         """
         client = self._clients[crc32(key.encode()) % len(self._clients)]
         async with self._permits:
+            if before:
+                await before()
             try:
                 async with asyncio.timeout(self._total_s):
                     return await client.request(method, url, params=params, data=data, headers=headers, auth=auth)

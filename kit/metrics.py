@@ -28,6 +28,9 @@ MetricName = Literal[
     "hilo_agent_seconds",
     "hilo_sends_total",
     "hilo_statuses_total",
+    "hilo_send_alarms_total",
+    "hilo_sends_repeated_total",
+    "hilo_reconciled_total",
     "hilo_close_requests_total",
     "hilo_sweep_seconds",
 ]
@@ -60,6 +63,11 @@ DEFINITIONS: dict[MetricName, Definition] = {
     "hilo_agent_seconds": Definition("histogram", "one answered attempt", ()),
     "hilo_sends_total": Definition("counter", "parts posted to Twilio, by outcome", ("outcome",)),
     "hilo_statuses_total": Definition("counter", "status callbacks applied, by status", ("status",)),
+    "hilo_send_alarms_total": Definition("counter", "refusals by Twilio that a person has to look at", ("code",)),
+    "hilo_sends_repeated_total": Definition(
+        "counter", "parts posted again, or lost sight of, after no answer", ("end",)
+    ),
+    "hilo_reconciled_total": Definition("counter", "messages asked after at Twilio, by what came of it", ("result",)),
     "hilo_close_requests_total": Definition("counter", "close requests emitted by the janitor", ()),
     "hilo_sweep_seconds": Definition("histogram", "one sweep of the janitor", ()),
 }

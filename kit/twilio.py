@@ -4,7 +4,7 @@ The package's own client is not used for this: its async side ignores timeouts a
 (twilio-python#925, ADR 0010). Its validator and error shapes are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -17,7 +17,7 @@ from kit.http import PooledClient
 from kit.settings import TwilioSettings
 from schemas.contact import to_wire
 
-__all__ = ["Created", "Listed", "Twilio"]
+__all__ = ["Created", "Fetched", "Listed", "Twilio"]
 
 Class = Literal["ACCEPTED", "NOT_SENT", "REJECTED", "CONFIG", "UNKNOWN"]
 UNTOUCHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -47,6 +47,15 @@ class Listed:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What Twilio knows of one message now."""
+
+    status: str
+    code: int | None = None
+    detail: str | None = None
+
+
 class Twilio:
     """Messages of one account."""
 
@@ -57,11 +66,24 @@ class Twilio:
         token = settings.twilio_auth_token.get_secret_value()
         self._auth = (key, secret.get_secret_value()) if key and secret else (settings.twilio_account_sid, token)
 
-    async def create(self, *, to: str, channel: str, callback: str, content: Mapping[str, str]) -> Created:
-        """POST one message. Never raises for what Twilio or the network did, never posts twice."""
+    async def create(
+        self,
+        *,
+        to: str,
+        channel: str,
+        callback: str,
+        content: Mapping[str, str],
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> Created:
+        """POST one message. Never raises for what Twilio or the network did, never posts twice.
+
+        `before` runs immediately before the bytes go out; what it raises comes out, and nothing was posted.
+        """
         form = {"To": to_wire(to), "From": to_wire(channel), "StatusCallback": callback, **content}
         try:
-            response = await self._http.request("POST", self._messages, key=to, data=form, auth=self._auth)
+            response = await self._http.request(
+                "POST", self._messages, key=to, data=form, auth=self._auth, before=before
+            )
         except UNTOUCHED as error:
             return Created("NOT_SENT", detail=type(error).__name__)
         except httpx.HTTPError as error:
@@ -76,7 +98,22 @@ class Twilio:
         params = {"To": to_wire(to), "From": to_wire(channel), "PageSize": "20"}
         response = await self._http.request("GET", self._messages, key=to, params=params, auth=self._auth)
         response.raise_for_status()
-        return [_listed(one) for one in response.json()["messages"]]
+        try:
+            return [_listed(one) for one in response.json()["messages"]]
+        except (KeyError, TypeError, ValueError):
+            raise httpx.DecodingError("the list is cut, or no list", request=response.request) from None
+
+    async def fetch(self, sid: str) -> Fetched | None:
+        """One message as it stands; None where Twilio has forgotten it. Raises httpx.HTTPError."""
+        url = f"{self._messages.removesuffix('.json')}/{sid}.json"
+        response = await self._http.request("GET", url, key=sid, auth=self._auth)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        response.raise_for_status()
+        body = _json(response)
+        if not isinstance(body.get("status"), str):
+            raise httpx.DecodingError("the message is cut", request=response.request)
+        return Fetched(body["status"], body.get("error_code"), body.get("error_message"))
 
     async def reachable(self) -> Created:
         """One cheap authenticated read, for `hilo doctor`."""

@@ -46,7 +46,7 @@ class Timing:
     revoke_grace: float = 12.0
     """For running handlers when partitions move; with commit and slack below the rebalance time-out of 45."""
     drain: float = 25.0
-    """The same on SIGTERM; with commits, consumer's and producer's stop 45 at most, below the container's grace of 60."""
+    """The same on SIGTERM; with all that follows 45 at most, below the container's grace of 60."""
     stop: float = 5.0
     """For aiokafka's own stop, which may hang while the broker is away."""
 
