@@ -34,7 +34,12 @@ INDEXES: Mapping[str, Sequence[Index]] = {
     "contacts": (Index("rev"),),
     "conversations": (Index("open_key", sparse=True), Index("rev"), Index("contact", unique=False)),
     "messages": (Index("conversation_id", unique=False),),
-    "sends": (Index("rev"), Index("sid", sparse=True)),
+    "sends": (
+        Index("rev"),
+        Index("sid", sparse=True),
+        Index("contact", unique=False),
+        Index("due", unique=False, sparse=True),
+    ),
     "calls": (Index("rev"),),
 }
 

@@ -1,6 +1,7 @@
 """`hilo doctor`: is everything there that the services need? One line each, with the remedy."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import httpx
 from pymongo.errors import OperationFailure
@@ -12,6 +13,7 @@ from kit.kafka.topics import Finding
 from kit.mongo import Mongo, store_errors
 from kit.settings import TwilioSettings, load
 from kit.twilio import Twilio
+from ops.agent_preflight import preflight
 from ops.output import JSON, runs
 from ops.settings import OpsSettings, service_settings
 from ops.topics import report
@@ -107,6 +109,16 @@ async def _elevenlabs(settings: OpsSettings) -> list[Finding]:
     finally:
         await http.stop()
     if response.is_success:
-        return [Finding("ElevenLabs", "ok", f"agent {settings.default_agent_id} is there")]
+        there = Finding("ElevenLabs", "ok", f"agent {settings.default_agent_id} is there")
+        return [there, *preflight(_object(response))]
     remedy = "check ELEVENLABS_API_KEY" if response.status_code == 401 else "check DEFAULT_AGENT_ID"
     return [Finding("ElevenLabs", "fail", f"HTTP {response.status_code}", remedy)]
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    """Empty for what is no JSON object: then nothing is allowed in it."""
+    try:
+        found = response.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from kit.http import PooledClient
 from kit.kafka.broker import client_options
 from kit.kafka.consumers import Consumers
 from kit.kafka.dead_letters import DeadLetters
@@ -11,7 +12,9 @@ from kit.lanes import Limits
 from kit.mongo import Mongo
 from kit.probes import HttpServer, probes
 from kit.service import Service, Tools, run
-from processor.agent.client import ElevenLabsAgent, PersistentAgent
+from processor.agent.calls import CallRecords
+from processor.agent.client import PersistentAgent
+from processor.agent.elevenlabs import ElevenLabsAgent
 from processor.decisions import Policy
 from processor.relay import Relay
 from processor.repository import Repository
@@ -28,19 +31,42 @@ def build(settings: ProcessorSettings, tools: Tools) -> Service:
     mongo = Mongo(settings)
     letters = DeadLetters(outlet, tools.clock, tools.metrics)
     relay = Relay(outlet, tools)
-    turns = TurnHandler(Repository(mongo.database), _agent(settings, tools), outlet, policy(settings), tools)
+    url, key = settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value()
+    agent = ElevenLabsAgent(url, key, tools.clock, size=settings.agent_max_sessions)
+    http = PooledClient()
+    turns = TurnHandler(
+        Repository(mongo.database),
+        _persistent(agent, settings, tools),
+        outlet,
+        policy(settings),
+        tools,
+        CallRecords(url, key, http, tools.clock),
+    )
 
     consumers = Consumers(
         settings,
         [
             Subscription(CALL_COMPLETED, relay.handle, on_buried=relay.rejected),
-            Subscription(CONTACT_LOG, turns.handle, limits=Limits(concurrency=settings.concurrency)),
+            Subscription(CONTACT_LOG, turns.handle, limits=_limits(settings), on_revoked=agent.release),
         ],
         letters,
         tools,
     )
-    service.parts = (HttpServer(probes(service), settings.health_port, "HEALTH_PORT"), outlet, mongo, consumers)
+    service.parts = (
+        HttpServer(probes(service), settings.health_port, "HEALTH_PORT"),
+        outlet,
+        mongo,
+        http,
+        agent,
+        consumers,
+    )
     return service
+
+
+def _limits(settings: ProcessorSettings) -> Limits:
+    """A turn may wait for a session behind every other lane; only then does its own time begin."""
+    rounds = 1 + settings.concurrency / settings.agent_max_sessions
+    return Limits(concurrency=settings.concurrency, handler_s=settings.agent_deadline_s * rounds + 15)
 
 
 def policy(settings: ProcessorSettings) -> Policy:
@@ -53,8 +79,7 @@ def policy(settings: ProcessorSettings) -> Policy:
     )
 
 
-def _agent(settings: ProcessorSettings, tools: Tools) -> PersistentAgent:
-    agent = ElevenLabsAgent(settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value(), tools.clock)
+def _persistent(agent: ElevenLabsAgent, settings: ProcessorSettings, tools: Tools) -> PersistentAgent:
     return PersistentAgent(
         agent,
         tools.clock,

@@ -17,4 +17,9 @@ class ProcessorSettings(ConsumerSettings, MongoSettings, TwilioSettings):
     agent_attempts: int = Field(default=3, ge=1, le=10, description="in all, before the apology")
     agent_backoff_s: float = Field(default=2, ge=0, description="s before the second attempt, doubled for the third")
     agent_deadline_s: float = Field(default=40, gt=0, description="s over all attempts; a client waits no longer")
+    agent_max_sessions: int = Field(
+        default=100,
+        ge=1,
+        description="sockets to ElevenLabs at once, and at most 60 % of the plan's chat limit over all processes",
+    )
     reply_max_age_s: float = Field(default=3600, gt=0, description="s; a reply is not shown later than this")

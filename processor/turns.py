@@ -13,14 +13,16 @@ from kit.service import Tools
 from kit.tracing import outgoing
 from processor import decisions
 from processor.agent import context
-from processor.agent.client import AgentClient, AgentUnavailableError, Question
+from processor.agent.calls import CallRecords
+from processor.agent.client import AgentClient, AgentUnavailableError, Answer, Question
+from processor.agent.safe import safe_reply
 from processor.conversation import State
 from processor.decisions import Draft, Policy, Run
 from processor.repository import AlreadyDecided, Repository
 from processor.wording import wording
 from schemas.attributes import Envelope
 from schemas.contact import Contact
-from schemas.documents import NoticeDocument, TurnDocument
+from schemas.documents import CallDocument, NoticeDocument, TurnDocument
 from schemas.events import CallCompleted, CallFacts, CloseRequested, Event, MessageReceived
 from schemas.topics import MESSAGE_OUTBOUND, SYSTEM_NOTICES, Topic
 
@@ -38,9 +40,16 @@ class TurnHandler:
     """
 
     def __init__(
-        self, repository: Repository, agent: AgentClient, outlet: Outlet, policy: Policy, tools: Tools
+        self,
+        repository: Repository,
+        agent: AgentClient,
+        outlet: Outlet,
+        policy: Policy,
+        tools: Tools,
+        calls: CallRecords | None = None,
     ) -> None:
         self._repository = repository
+        self._calls = calls
         self._agent = agent
         self._outlet = outlet
         self._policy = policy
@@ -117,7 +126,7 @@ class TurnHandler:
                 # The relay has named the call; facts name it by the conversation id they share.
                 call_id = run.events[0].id if isinstance(event, CallCompleted) else ids.call_id(run.contact, event)
                 known = await self._repository.call(call_id)
-                call = decisions.call_document(call_id, run.contact, event, known, run.now)
+                call = await self._known(decisions.call_document(call_id, run.contact, event, known, run.now))
                 if isinstance(event, CallFacts):
                     return decisions.told(state, call)
                 return decisions.called(run, state, call, self._policy)
@@ -132,16 +141,26 @@ class TurnHandler:
         draft = decisions.received(run, state, messages)
         if not draft.must_answer or draft.conversation is None:
             return draft
-        question = self._question(state, draft, "\n".join(wording(one.data) for one in messages))
+        if state.call:  # what ElevenLabs had not written down when the call ended, it may know by now
+            call = await self._known(state.call)
+            if call != state.call:
+                state, draft = replace(state, call=call), replace(draft, call=call)
+        question = self._question(run, state, draft, "\n".join(wording(one.data) for one in messages))
         told = {"agent_id": question.agent_id, "prior_call": question.prior_call, "wa_history": question.history}
         draft = replace(draft, context=told)
         try:
             answer = await self._agent.ask(question)
         except AgentUnavailableError as error:
-            return decisions.apologised(run, state, draft, error, self._policy)
+            if error.kind != "blocked":
+                return decisions.apologised(run, state, draft, error, self._policy)
+            words = safe_reply(draft.contact.language, self._policy.default_language)
+            answer = Answer([words], attempts=error.attempts)
         return decisions.answered(run, state, draft, answer, self._policy)
 
-    def _question(self, state: State, draft: Draft, text: str) -> Question:
+    async def _known(self, call: CallDocument) -> CallDocument:
+        return await self._calls.completed(call) if self._calls else call
+
+    def _question(self, run: Run, state: State, draft: Draft, text: str) -> Question:
         """The agent of the last joined call, else the conversation's, else the default one."""
         before = state.conversation.lines if state.conversation else []
         conversation = draft.conversation
@@ -154,7 +173,13 @@ class TurnHandler:
             text=text,
             prior_call=context.prior_call(state.call),
             history=context.history(before),
-            variables={"channel": "whatsapp", "customer_name": name, "has_prior_call": str(bool(state.call)).lower()},
+            history_mark=context.mark(before),
+            variables={
+                "channel": "whatsapp",
+                "customer_name": name,
+                "has_prior_call": str(bool(state.call)).lower(),
+                "turn_id": run.turn_id,  # their tools can tell a repeat by it
+            },
         )
 
     def _report(self, turn: TurnDocument, seconds: float) -> None:

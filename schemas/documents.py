@@ -18,6 +18,7 @@ __all__ = [
     "ContactDocument",
     "ConversationDocument",
     "Document",
+    "FenceDocument",
     "HistoryLine",
     "MessageDocument",
     "NoticeDocument",
@@ -186,6 +187,24 @@ class SendDocument(Document):
     attempts: list[Attempt] = []
     error_code: int | None = None
     error_message: str | None = None
+    posts: int = Field(default=0, description="how often a POST was intended; its number is in the callback's URL")
+    repeats: int = Field(default=0, description="of these, how often after an answer that stayed unknown")
+    looks: int = Field(default=0, description="how often Twilio's list was searched for the last POST")
+    not_after: datetime | None = None
+    fallback: dict[str, str] | None = Field(
+        default=None, description="the template to post once if WhatsApp finds its window closed; gone when it was sent"
+    )
+    told: bool = Field(default=False, description="its notice is published")
+    due: datetime | None = Field(default=None, description="when Twilio is asked for a final status; none: final")
+    erased: bool = False
     created_at: datetime
     updated_at: datetime
     rev: str = ""
+
+
+class FenceDocument(Document):
+    """Writer: sender, in `sends`. `_id` is `fence_` and a hash of the contact: it outlives an erasure."""
+
+    fence: int = Field(description="no part with a lower seq may be posted")
+    told: list[str] = Field(default=[], description="turns whose take-over was confirmed; the last ones")
+    rev: str

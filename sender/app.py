@@ -14,8 +14,13 @@ from kit.twilio import Twilio
 from schemas.topics import MESSAGE_OUTBOUND, MESSAGE_STATUS
 from sender.delivery import DeliveryHandler
 from sender.effects import EffectLedger
+from sender.fences import Fences
+from sender.pacing import Pacer
+from sender.posting import Poster
+from sender.reconcile import Reconciliation
 from sender.settings import SenderSettings
 from sender.statuses import StatusHandler
+from sender.telling import Teller
 
 __all__ = ["build", "main"]
 
@@ -27,8 +32,13 @@ def build(settings: SenderSettings, tools: Tools) -> Service:
     http = PooledClient()
     letters = DeadLetters(outlet, tools.clock, tools.metrics)
     ledger = EffectLedger(mongo.database, tools.clock, settings.send_lease_s)
-    delivery = DeliveryHandler(ledger, Twilio(settings, http), outlet, settings.public_base_url, tools)
-    statuses = StatusHandler(ledger, tools)
+    twilio = Twilio(settings, http)
+    teller = Teller(outlet, ledger, tools)
+    poster = Poster(ledger, twilio, teller, Pacer(tools.clock, settings.sends_per_s), settings.public_base_url, tools)
+    fences = Fences(mongo.database, ledger, teller)
+    delivery = DeliveryHandler(ledger, poster, fences, settings.reengage_template_sid, tools)
+    statuses = StatusHandler(ledger, poster, teller, tools)
+    reconciliation = Reconciliation(ledger, twilio, statuses, tools)
     limits = Limits(concurrency=settings.concurrency)
     consumers = Consumers(
         settings,
@@ -39,7 +49,8 @@ def build(settings: SenderSettings, tools: Tools) -> Service:
         letters,
         tools,
     )
-    service.parts = (HttpServer(probes(service), settings.health_port, "HEALTH_PORT"), outlet, mongo, http, consumers)
+    health = HttpServer(probes(service), settings.health_port, "HEALTH_PORT")
+    service.parts = (health, outlet, mongo, http, consumers, reconciliation)
     return service
 
 

@@ -1,175 +1,99 @@
 """The sender's handler: every part shown once, in order, or a notice that says why not."""
 
-import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 
-import httpx
-
-from kit.errors import TwilioDown, Wait
+from kit.errors import Wait
 from kit.kafka.delivery import Delivery
-from kit.kafka.outlet import Outlet
 from kit.lanes import Run
-from kit.logs import get_log
 from kit.service import Tools
-from kit.twilio import Created, Listed, Twilio
-from schemas.attributes import Envelope
-from schemas.contact import Contact
-from schemas.documents import Attempt, SendDocument
-from schemas.events import Part, SendRequested
-from schemas.notices import MessageExpired, MessageUndeliverable, Notice
-from schemas.topics import SYSTEM_NOTICES
-from sender.effects import EffectLedger
-from sender.outcomes import action_for
-from sender.window import CALLBACK_OVERRIDES, Content, content
+from schemas.documents import SendDocument
+from schemas.events import EraseSends, FenceRaised, Part, SendRequested
+from sender.effects import RANK, EffectLedger, failed
+from sender.fences import Fences, digest
+from sender.posting import Poster, why_not
+from sender.window import Content, content, fallback
 
 __all__ = ["DeliveryHandler"]
 
-SOURCE = "hilo/sender"
-SKEW = timedelta(seconds=5)  # between our clock and Twilio's
-STATES = {
-    "ACCEPTED": "accepted",
-    "REJECTED": "rejected",
-    "NOT_SENT": "intent",
-    "CONFIG": "intent",
-    "UNKNOWN": "unknown",
-}
+NEXT_AFTER = timedelta(seconds=5)  # without a `sent` callback of the part before
+FINAL = {"accepted", "rejected", "withheld", "uncertain"}  # for this handler
+POLL_S = 0.25  # between two looks for that callback; the lane holds no permit meanwhile
 
 
 class DeliveryHandler:
     """Repeating a record shows nothing twice: the ledger knows what became of each part.
 
-    Of a part whose POST may have arrived, Twilio is asked before it is posted again.
+    One part of a contact at a time. A part that was not shown ends its reply: the rest would only confuse.
     """
 
-    def __init__(self, ledger: EffectLedger, twilio: Twilio, outlet: Outlet, public_url: str, tools: Tools) -> None:
+    def __init__(self, ledger: EffectLedger, poster: Poster, fences: Fences, reengage: str, tools: Tools) -> None:
         self._ledger = ledger
-        self._twilio = twilio
-        self._outlet = outlet
-        self._callback = f"{public_url}/webhook/twilio/status"
+        self._poster = poster
+        self._fences = fences
+        self._reengage = reengage
         self._tools = tools
-        self._log = get_log("delivery")
 
     async def handle(self, run: Run[Delivery]) -> None:
-        """Raises TwilioDown, StoreDown, BrokerDown, and Wait while another process may be posting."""
+        """Raises TwilioDown, StoreDown, BrokerDown, and Wait while it is only this contact's time that has not come."""
         (delivery,) = run.records
-        request = delivery.envelope.data
-        if not isinstance(request, SendRequested):
-            return  # fences and erasures come with human take-over
-        for part in request.parts:
-            shown = await self._show(request, part)
-            if not shown:
-                return  # the rest of a reply without its beginning would only confuse
+        event = delivery.envelope.data
+        if isinstance(event, FenceRaised):
+            await self._fences.raised(event)
+        elif isinstance(event, EraseSends):
+            await self._fences.erased(event)
+        elif isinstance(event, SendRequested):
+            await self._deliver(event, _fence_behind(run.behind, event.contact))
 
-    async def _show(self, request: SendRequested, part: Part) -> bool:
-        send = await self._ledger.find(part.send_id) or self._new(request, part)
-        if send.rev and send.state in {"accepted", "rejected", "withheld"}:
-            if send.state != "accepted":
-                await self._tell(request, send)
-            return send.state == "accepted"
+    async def _deliver(self, request: SendRequested, behind: int) -> None:
+        glance = await self._ledger.glance(request.contact, [part.send_id for part in request.parts])
+        fence = max(behind, glance.fence)
+        former: SendDocument | None = None
+        for number, part in enumerate(request.parts):
+            send = glance.rows.get(part.send_id) or self._new(request, part)
+            send = await self._settled(request, part, send, former, fence)
+            if send.state != "accepted" or failed(send):
+                rest = [glance.rows.get(one.send_id) or self._new(request, one) for one in request.parts[number + 1 :]]
+                return await self._stop(rest)
+            former = send
+        return None
+
+    async def _settled(
+        self, request: SendRequested, part: Part, send: SendDocument, former: SendDocument | None, fence: int
+    ) -> SendDocument:
+        reason = why_not(send, fence, self._tools.clock.now())
         if send.rev:
-            send = await self._resolve(send)
-            if send.state == "accepted":
-                return True
-        found = content(request, part, self._tools.clock.now())
+            send = send if send.state in FINAL else await self._poster.resolve(send, reason)
+            if send.state in FINAL:
+                return await self._poster.ended(send)
+        if not reason:
+            self._turn_after(former)
+        found = Content({}, reason) if reason else self._content(request, part, send, former)
         if found.reason:
-            return await self._withhold(request, send, found.reason)
-        return await self._post(request, send, found)
+            return await self._poster.withhold(send, found.reason)
+        return await self._poster.post(send, found.fields)
 
-    async def _resolve(self, send: SendDocument) -> SendDocument:
-        """A POST may have arrived: a callback has told its SID by now, or Twilio's list does, or it is posted again."""
-        if send.sid:
-            return await self._changed(send, send.model_copy(update={"state": "accepted"}))
-        over = self._ledger.lease_over(send)
-        if over:
-            left = (over - self._tools.clock.now()).total_seconds()
-            raise Wait("a POST may be under way", after=max(0.1, left))
-        found = await self._listed(send)
-        if found:
-            return await self._changed(send, send.model_copy(update={"state": "accepted", "sid": found.sid}))
-        return send
+    def _turn_after(self, former: SendDocument | None) -> None:
+        """WhatsApp keeps the order of what it has sent, not of what is queued."""
+        if former is None or RANK.get(former.status, -1) >= RANK["sent"]:
+            return
+        left = (self._ledger.posted_at(former) + NEXT_AFTER - self._tools.clock.now()).total_seconds()
+        if left > 0:
+            raise Wait("the part before is not sent yet", after=min(POLL_S, left))
 
-    async def _listed(self, send: SendDocument) -> Listed | None:
-        try:
-            messages = await self._twilio.list_to(to=send.to, channel=send.channel)
-        except httpx.HTTPError as error:
-            raise TwilioDown(f"list: {type(error).__name__}") from None
-        since = min([one.at for one in send.attempts], default=send.created_at) - SKEW
-        ours = [one for one in messages if one.direction.startswith("outbound") and one.created_at >= since]
-        claimed = await self._ledger.claimed([one.sid for one in ours])
-        alike = (one for one in reversed(ours) if send.template or _hash(one.body) == send.body_hash)
-        return next((one for one in alike if one.sid not in claimed), None)  # the oldest that nobody else has
+    def _content(self, request: SendRequested, part: Part, send: SendDocument, former: SendDocument | None) -> Content:
+        if send.template and send.fallback:
+            return Content(send.fallback)  # the window was found closed, and stays so
+        if former and former.template:
+            return Content({}, "window_closed")  # also when WhatsApp found so, against our clock
+        return content(request, part, self._tools.clock.now(), self._reengage)
 
-    async def _post(self, request: SendRequested, send: SendDocument, found: Content) -> bool:
-        send = await self._intended(send.model_copy(update={"template": "ContentSid" in found.fields}))
-        number = len(send.attempts) + 1
-        callback = f"{self._callback}?send={send.id}&attempt={number}{CALLBACK_OVERRIDES}"
-        began = self._tools.clock.now()
-        created = await self._twilio.create(to=send.to, channel=send.channel, callback=callback, content=found.fields)
-        attempt = Attempt(
-            number=number, at=began, outcome=created.outcome, sid=created.sid, code=created.code, detail=created.detail
-        )
-        self._tools.metrics.count("hilo_sends_total", outcome=created.outcome)
-        recorded = await self._ledger.record(send, attempt, STATES[created.outcome])
-        self._log.info(
-            "posted",
-            send=send.id,
-            turn_id=send.turn,
-            contact=send.contact,
-            outcome=created.outcome,
-            code=created.code,
-            detail=created.detail,
-        )
-        return await self._judge(request, recorded or send, created)
-
-    async def _judge(self, request: SendRequested, send: SendDocument, created: Created) -> bool:
-        if created.outcome == "ACCEPTED":
-            return True
-        if created.outcome == "UNKNOWN":
-            raise Wait("Twilio's answer is unknown", after=5)
-        if created.outcome in {"NOT_SENT", "CONFIG"} or action_for(created.code) in {"halt", "backoff"}:
-            await self._release(send)
-            raise TwilioDown(f"{created.outcome} {created.code or created.detail}", after=created.retry_after)
-        await self._tell(request, send)
-        return False
-
-    async def _release(self, send: SendDocument) -> None:
-        """Certainly nothing was sent: the next attempt need not wait for the lease."""
-        await self._ledger.change(send, send.model_copy(update={"state": "intent", "lease_until": None}))
-
-    async def _withhold(self, request: SendRequested, send: SendDocument, reason: str) -> bool:
-        send = await self._intended(send)
-        update = {"state": "withheld", "error_message": reason, "lease_until": None}
-        await self._tell(request, await self._changed(send, send.model_copy(update=update)))
-        return False
-
-    async def _tell(self, request: SendRequested, send: SendDocument) -> None:
-        """A notice with a stable id: told again after a crash, it is the same one."""
-        about = {"contact": send.contact, "at": send.updated_at, "send_id": send.id}
-        notice: Notice
-        if send.error_message == "expired":
-            notice = MessageExpired(**about, conversation_id=request.conversation_id)
-        else:
-            reason = send.error_message or f"refused by Twilio with {send.error_code}"
-            notice = MessageUndeliverable(
-                **about,
-                conversation_id=request.conversation_id,
-                code=send.error_code,
-                reason=reason,
-            )
-        envelope = Envelope(f"{send.id}-{send.state}", SOURCE, self._tools.clock.now(), Contact(send.contact), notice)
-        await self._outlet.publish(SYSTEM_NOTICES.name, envelope)
-
-    async def _intended(self, send: SendDocument) -> SendDocument:
-        taken = await self._ledger.intend(send)
-        if taken is None:
-            raise Wait("another process has this part", after=1)
-        return taken
-
-    async def _changed(self, before: SendDocument, after: SendDocument) -> SendDocument:
-        changed = await self._ledger.change(before, after)
-        if changed is None:
-            raise Wait("the part has moved on", after=0.1)
-        return changed
+    async def _stop(self, rest: Sequence[SendDocument]) -> None:
+        """One notice for a reply: that of the part it ended with."""
+        for send in rest:
+            found = send if send.state in FINAL or not send.rev else await self._poster.resolve(send, "earlier_part")
+            if found.state not in FINAL:
+                await self._poster.withhold(found, "earlier_part", told=True)
 
     def _new(self, request: SendRequested, part: Part) -> SendDocument:
         now = self._tools.clock.now()
@@ -182,11 +106,15 @@ class DeliveryHandler:
             purpose=request.purpose,
             to=request.to,
             channel=request.channel,
-            body_hash=_hash(part.text),
+            body_hash=digest(part.text),
+            not_after=request.not_after,
+            fallback=fallback(request, part, self._reengage),
             created_at=now,
             updated_at=now,
         )
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _fence_behind(behind: Sequence[Delivery], contact: str) -> int:
+    """A take-over that already waits in this lane counts at once: what is still open need not be tried for long."""
+    events = (delivery.envelope.data for delivery in behind)
+    return max((one.seq for one in events if isinstance(one, FenceRaised) and one.contact == contact), default=0)

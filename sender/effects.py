@@ -1,27 +1,54 @@
-"""The effect ledger: what we meant to show, what became of it. One row per part in `sends`.
+"""The effect ledger: what we meant to show, what became of it. One row per part in `sends`."""
 
-| state      | means                                          | next                            |
-|------------|------------------------------------------------|---------------------------------|
-| intent     | a POST may be under way until the lease ends   | accepted, rejected, unknown     |
-| unknown    | a POST went out, nobody knows what came of it  | accepted, or intent once more   |
-| accepted   | it has a SID; statuses follow                  | final                           |
-| rejected   | Twilio refused it                              | final                           |
-| withheld   | never posted: expired, window closed, fenced   | final                           |
-"""
-
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
 from kit.clock import Clock
+from kit.errors import Retry
 from kit.mongo import Database, store_errors
-from schemas.documents import Attempt, SendDocument
+from schemas.documents import Attempt, FenceDocument, SendDocument
+from sender.fences import fence_id
 
-__all__ = ["RANK", "EffectLedger"]
+__all__ = ["RANK", "STATES", "EffectLedger", "Glance", "State", "failed"]
 
 RANK = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sent": 3, "failed": 3, "undelivered": 3}
 RANK |= {"delivered": 4, "read": 5}
+FIRST_ASKED = timedelta(hours=12)  # without a final status Twilio is asked (Twilio's logging guide)
+KEPT_ATTEMPTS = 20  # an hour of 429 must not fill the row
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    means: str
+    next: tuple[str, ...]
+
+
+STATES: Mapping[str, State] = {
+    "new": State("no row yet", ("intent", "withheld")),
+    "intent": State(
+        "a POST may be under way until the lease ends; without a lease, certainly none",
+        ("accepted", "rejected", "unknown", "fallback", "withheld", "uncertain"),
+    ),
+    "unknown": State(
+        "a POST went out, nobody knows what came of it", ("accepted", "rejected", "fallback", "intent", "uncertain")
+    ),
+    "accepted": State("it has a SID; statuses follow", ("fallback",)),
+    "fallback": State("WhatsApp found the window closed: its template is next, once", ("intent", "withheld")),
+    "rejected": State("Twilio refused it", ()),
+    "withheld": State("never posted: expired, window closed, fenced, or an earlier part was not shown", ()),
+    "uncertain": State("nobody can say whether it was shown; not posted again", ("accepted", "fallback")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    rows: dict[str, SendDocument]
+    fence: int
+    """No part with a lower seq may be posted."""
 
 
 class EffectLedger:
@@ -40,41 +67,77 @@ class EffectLedger:
             found = await self._sends.find_one({"_id": send_id})
         return SendDocument.from_mongo(found) if found else None
 
+    async def glance(self, contact: str, send_ids: Sequence[str]) -> Glance:
+        """Rows and the contact's fence in one look."""
+        fence = fence_id(contact)
+        with store_errors():
+            found = {one["_id"]: one async for one in self._sends.find({"_id": {"$in": [fence, *send_ids]}})}
+        raised = FenceDocument.from_mongo(found.pop(fence)).fence if fence in found else 0
+        return Glance({name: SendDocument.from_mongo(one) for name, one in found.items()}, raised)
+
     async def intend(self, send: SendDocument) -> SendDocument | None:
         """Take the lease for one POST. None: somebody else has it, or the row has moved on."""
-        after = send.model_copy(update={"state": "intent", "lease_until": self._clock.now() + self._lease})
-        return await self._insert(after) if not send.rev else await self.change(send, after)
+        update = {
+            "state": "intent",
+            "lease_until": self._clock.now() + self._lease,
+            "posts": send.posts + 1,
+            "repeats": send.repeats + (send.state == "unknown"),
+            "looks": 0,
+        }
+        return await self.save(send, send.model_copy(update=update))
 
-    async def record(self, send: SendDocument, attempt: Attempt, state: str) -> SendDocument | None:
-        """What came of a POST."""
+    async def record(self, send: SendDocument, attempt: Attempt, **update: Any) -> SendDocument | None:
+        """What came of a POST. None: somebody else has taken over."""
         row: SendDocument | None = send
-        while row is not None:
-            update: dict[str, Any] = {"attempts": [*row.attempts, attempt], "state": state}
-            if attempt.sid and not row.sid:
-                update["sid"] = attempt.sid
-            if attempt.code:
-                update["error_code"] = attempt.code
-            if changed := await self.change(row, row.model_copy(update=update)):
+        while row is not None and row.posts == send.posts:
+            if row.state == "fallback":
+                return row  # a callback has told its end already
+            told = {**update, "attempts": [*row.attempts, attempt][-KEPT_ATTEMPTS:]}
+            told["error_code"] = attempt.code or row.error_code
+            if row.sid or attempt.sid:
+                told |= {"state": "accepted", "sid": row.sid or attempt.sid}
+            if told["state"] not in {row.state, *STATES[row.state].next}:
+                return row  # it was given up meanwhile, and this answer tells nothing better
+            if changed := await self.change(row, row.model_copy(update=told)):
                 return changed
             row = await self.find(send.id)  # a callback was faster: what it told is kept
-            if row is not None and not _same(row.lease_until, send.lease_until):
-                return None  # somebody else has taken over
         return None
 
-    async def claimed(self, sids: list[str]) -> set[str]:
-        """Which of these belong to a row already."""
+    async def claimed(self, contact: str) -> set[str | None]:
+        """SIDs that belong to a part already, those included that another message has taken the place of."""
+        rows = await self.of_contact(contact)
+        return {row.sid for row in rows} | {one.sid for row in rows for one in row.attempts}
+
+    async def of_contact(self, contact: str) -> list[SendDocument]:
+        """Every row; for what is rare: a lost answer, a take-over, an erasure."""
         with store_errors():
-            cursor = self._sends.find({"sid": {"$in": sids}}, {"sid": 1})
-            return {one["sid"] async for one in cursor}
+            return [SendDocument.from_mongo(one) async for one in self._sends.find({"contact": contact})]
+
+    async def due(self, limit: int) -> list[SendDocument]:
+        """Rows that had no final status for long."""
+        with store_errors():
+            cursor = self._sends.find({"due": {"$lte": self._clock.now()}}).limit(limit)
+            return [SendDocument.from_mongo(one) async for one in cursor]
+
+    async def save(self, before: SendDocument, after: SendDocument) -> SendDocument | None:
+        """Insert a new row, or change one. None when it is not as `before` any more."""
+        return await self.change(before, after) if before.rev else await self._insert(after)
 
     async def change(self, before: SendDocument, after: SendDocument) -> SendDocument | None:
-        """Compare and swap. None when `before` is not the row any more."""
+        """Compare and swap. None when `before` is not the row any more. Raises Retry if its SID has another row."""
+        if after.state not in {before.state, *STATES[before.state].next}:
+            raise AssertionError(f"{before.state} → {after.state} is no transition")
         stamped = self._stamped(after, before.rev)
-        with store_errors():
-            result = await self._sends.replace_one({"rev": before.rev}, stamped.to_mongo())
+        try:
+            with store_errors():
+                result = await self._sends.replace_one({"rev": before.rev}, stamped.to_mongo())
+        except DuplicateKeyError:
+            raise Retry("this SID belongs to another part") from None
         return stamped if result.modified_count else None
 
     async def _insert(self, send: SendDocument) -> SendDocument | None:
+        if send.state not in STATES["new"].next:
+            raise AssertionError(f"new → {send.state} is no transition")
         stamped = self._stamped(send, f"{send.id}#0")
         try:
             with store_errors():
@@ -84,14 +147,25 @@ class EffectLedger:
         return stamped
 
     def _stamped(self, send: SendDocument, rev: str) -> SendDocument:
+        now = self._clock.now()
         number = int(rev.rpartition("#")[2]) + 1
-        return send.model_copy(update={"rev": f"{send.id}#{number}", "updated_at": self._clock.now()})
+        due = (send.due or now + FIRST_ASKED) if _open(send) else None
+        return send.model_copy(update={"rev": f"{send.id}#{number}", "updated_at": now, "due": due})
 
-    def lease_over(self, send: SendDocument) -> datetime | None:
-        """None when nobody may be posting it now."""
-        return send.lease_until if send.lease_until and send.lease_until > self._clock.now() else None
+    def posted_at(self, send: SendDocument) -> datetime:
+        """When the last POST was intended."""
+        return send.lease_until - self._lease if send.lease_until else send.created_at
+
+    def lease_left(self, send: SendDocument) -> float:
+        """Seconds; 0 when nobody may be posting it now."""
+        return max(0.0, (send.lease_until - self._clock.now()).total_seconds()) if send.lease_until else 0.0
 
 
-def _same(one: datetime | None, other: datetime | None) -> bool:
-    """MongoDB keeps milliseconds."""
-    return one == other or (one is not None and other is not None and abs(one - other) < timedelta(milliseconds=1))
+def failed(send: SendDocument) -> bool:
+    """Twilio accepted it and could not show it."""
+    return send.status in {"failed", "undelivered"}
+
+
+def _open(send: SendDocument) -> bool:
+    final = send.status in {"delivered", "read", "failed", "undelivered"}
+    return send.state in {"intent", "unknown", "fallback"} or (send.state == "accepted" and not final)

@@ -90,6 +90,7 @@ class Consumers:
             build=partial(executor, wanted, letters=self._letters, group=group, tools=self._tools),
             metrics=self._tools.metrics,
             timing=timing,
+            on_revoked=wanted.on_revoked,
         )
 
     def _options(self) -> dict[str, Any]:

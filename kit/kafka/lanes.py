@@ -35,6 +35,8 @@ class Subscription:
     """How many of the records that wait make up one run; one, without it."""
     on_buried: OnBuried | None = None
     """Called after a burial, and again if it fails: its effects must bear a repeat."""
+    on_revoked: Callable[[], Awaitable[None]] | None = None
+    """Called when partitions were taken away, after their handlers ended: whatever is kept per contact is stale now."""
     limits: Limits = field(default_factory=Limits)
     policy: RetryPolicy = POLICY
 

@@ -6,7 +6,7 @@ cancel a poll (it disables the poll-interval guard for good); bound every commit
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,7 @@ __all__ = ["Call", "KeyedSubscriber", "Timing", "keyed"]
 
 NOWHERE = TopicPartition("-", 0)  # polled when nothing is wanted: keeps the poll clock, and asks for no record
 Call = Callable[[Run[Delivery]], Any]
+OnRevoked = Callable[[], Awaitable[None]]
 Build = Callable[[Call, Callable[[BaseException], None]], LaneExecutor[Raw, Delivery]]
 
 
@@ -66,7 +67,9 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         build: Build,
         metrics: Metrics,
         timing: Timing,
+        on_revoked: OnRevoked | None = None,
     ) -> None:
+        self._on_revoked = on_revoked
         self.parser = _RunParser()  # type: ignore[assignment]  # runs take the place of records
         config.parser = self.parser.parse_message
         config.decoder = self.parser.decode_message
@@ -131,6 +134,8 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         self._metrics.count("hilo_rebalances_total", group=self.group_id or "")
         marks = await asyncio.shield(self.executor.close(list(partitions), self.timing.revoke_grace))
         await self._committed().flush(marks)
+        if self._on_revoked:
+            await self._on_revoked()
 
     async def assigned(self, partitions: Iterable[TopicPartition]) -> None:
         """Eager protocol: whatever a failed revocation left open is forgotten. Opening comes last."""
@@ -249,6 +254,7 @@ def keyed(
     build: Build,
     metrics: Metrics,
     timing: Timing,
+    on_revoked: OnRevoked | None = None,
 ) -> KeyedSubscriber:
     """Register a keyed subscriber with a broker. FastStream's own factory has no place for another class."""
     topics = [StreamTopic(topic, declare=False)]
@@ -268,7 +274,7 @@ def keyed(
             topics=topics, title_=None, description_=None, include_in_schema=True
         ),
     )
-    subscriber = KeyedSubscriber(config, specification, calls, build, metrics, timing)
+    subscriber = KeyedSubscriber(config, specification, calls, build, metrics, timing, on_revoked)
     Registrator.subscriber(broker, subscriber)
     subscriber.add_call(parser_=None, decoder_=None, dependencies_=())
     subscriber(call)

@@ -3,17 +3,20 @@
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any, Literal, Protocol
 
 from kit.clock import Clock
 from kit.logs import get_log
 from kit.metrics import Metrics
-from processor.agent.context import USER_UNITS
-from processor.agent.errors import AgentError
-from processor.agent.session import Session
+from processor.agent.errors import AgentError, Kind
 
-__all__ = ["AgentClient", "AgentUnavailableError", "Answer", "ElevenLabsAgent", "PersistentAgent", "Question"]
+__all__ = ["AgentClient", "AgentUnavailableError", "Answer", "Outcome", "PersistentAgent", "Question", "Seats"]
+
+Outcome = Literal["replied", "no_reply", "escalated"]
+GRACE_S = 0.5  # an answer that is cut at the deadline is still handed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,54 +30,57 @@ class Question:
     prior_call: str = ""
     history: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    history_mark: str = ""
+    """Changes when something was said past the agent: an open session is told the history again only then."""
 
     @property
-    def updates(self) -> list[tuple[str, str]]:
-        pairs = (("prior_call", self.prior_call), ("wa_history", self.history))
-        return [(name, text) for name, text in pairs if text]
+    def updates(self) -> list[tuple[str, str, str]]:
+        """Context id, text, mark. An open conversation has heard the rest of its history itself."""
+        return [
+            ("prior_call", self.prior_call, sha256(self.prior_call.encode()).hexdigest()),
+            ("wa_history", self.history, self.history_mark),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`messages` may be empty: an agent may choose to say nothing."""
+    """`messages` may be empty: an agent may choose to say nothing, or hand over without a word."""
 
     messages: list[str]
     conversation_id: str = ""
     tools: list[dict[str, Any]] = field(default_factory=list)
     attempts: int = 1
     seconds: float = 0.0
+    outcome: Outcome = "replied"
+    reused: bool = False
+    truncated: bool = False
+    """More may have been on its way."""
 
 
 class AgentUnavailableError(Exception):
-    """All attempts are spent. `attempts` were made; `reason` names the last fault."""
+    """All attempts are spent. `attempts` were made; `reason` names the last fault, `kind` its class."""
 
-    def __init__(self, attempts: int, reason: str) -> None:
+    def __init__(self, attempts: int, reason: str, kind: Kind = "timeout") -> None:
         super().__init__(reason)
         self.attempts = attempts
         self.reason = reason
+        self.kind = kind
 
 
 class AgentClient(Protocol):
     async def ask(self, question: Question) -> Answer: ...
 
 
-class ElevenLabsAgent:
-    """One attempt, on a socket of its own. Raises AgentError."""
+class Asking(Protocol):
+    """One attempt. Raises AgentError."""
 
-    def __init__(self, base_url: str, api_key: str, clock: Clock) -> None:
-        self._base_url = base_url
-        self._api_key = api_key
-        self._clock = clock
+    async def ask(self, question: Question, within_s: float) -> Answer: ...
 
-    async def ask(self, question: Question) -> Answer:
-        began = self._clock.monotonic()
-        session = Session(self._base_url, self._api_key, question.agent_id)
-        try:
-            await session.open(question.user_id, question.variables)
-            heard = await session.ask(question.text[:USER_UNITS], question.updates)
-        finally:
-            await session.close()
-        return Answer(heard.messages, session.conversation_id, heard.tools, seconds=self._clock.monotonic() - began)
+
+class Seats(Protocol):
+    """Waiting for a seat is no attempt: the deadline starts with it."""
+
+    def seat(self, conversation: str) -> AbstractAsyncContextManager[Asking]: ...
 
 
 class PersistentAgent:
@@ -85,7 +91,7 @@ class PersistentAgent:
 
     def __init__(
         self,
-        agent: AgentClient,
+        agent: Seats,
         clock: Clock,
         metrics: Metrics,
         *,
@@ -102,31 +108,54 @@ class PersistentAgent:
         self._log = get_log("agent")
 
     async def ask(self, question: Question) -> Answer:
-        spent, reason = 0, "deadline"
+        async with self._agent.seat(question.conversation) as seat:
+            return await self._persist(seat, question)
+
+    async def _persist(self, seat: Asking, question: Question) -> Answer:
+        until = self._clock.monotonic() + self._deadline_s
+        spent, late, seen = 0, f"no answer within {self._deadline_s:g} s", set[Kind]()
+        last = AgentError("timeout", "connect", late)
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(self._deadline_s + GRACE_S):
                 for spent in range(1, self._attempts + 1):  # told to the main backend
                     try:
-                        return await self._attempt(question, spent)
+                        return await self._attempt(seat, question, spent, until - self._clock.monotonic())
                     except AgentError as error:
-                        reason = str(error)
-                        self._log.warning(
-                            "attempt failed", conversation=question.conversation, attempt=spent, error=reason
-                        )
-                        if not error.retryable:
-                            break
-                    if spent < self._attempts:
-                        await self._clock.sleep(self._backoff_s * 2 ** (spent - 1) * random.uniform(1.0, 1.2))
+                        last = error
+                    self._tell(question, spent, last)
+                    pause = self._pause(last, spent, seen)
+                    if pause is None or spent == self._attempts or pause >= until - self._clock.monotonic():
+                        break
+                    seen.add(last.kind)
+                    await self._clock.sleep(pause)
         except TimeoutError:
-            reason = f"no answer within {self._deadline_s:g} s"
-        raise AgentUnavailableError(spent, reason)
+            raise AgentUnavailableError(spent, late, "timeout") from None
+        reason = late if until <= self._clock.monotonic() else str(last)
+        raise AgentUnavailableError(spent, reason, last.kind)
 
-    async def _attempt(self, question: Question, number: int) -> Answer:
+    def _pause(self, error: AgentError, spent: int, seen: set[Kind]) -> float | None:
+        """Seconds until the next attempt; None where another would be wrong or the same again."""
+        if not error.retryable or (error.kind in {"expired", "protocol"} and error.kind in seen):
+            return None
+        if error.kind == "expired":
+            return 0.0  # an old session's end says nothing of a new one
+        pause: float = self._backoff_s * 2 ** (spent - 1) * random.uniform(1.0, 1.2)
+        return max(pause, error.retry_after or 0.0)
+
+    async def _attempt(self, seat: Asking, question: Question, number: int, within_s: float) -> Answer:
         try:
-            answer = await self._agent.ask(question)
+            answer = await seat.ask(question, within_s)
         except AgentError as error:
             self._metrics.count("hilo_agent_attempts_total", result=error.kind)
             raise
+        except asyncio.CancelledError:
+            self._metrics.count("hilo_agent_attempts_total", result="cancelled")
+            raise
         self._metrics.count("hilo_agent_attempts_total", result="answered")
         self._metrics.observe("hilo_agent_seconds", answer.seconds)
-        return Answer(answer.messages, answer.conversation_id, answer.tools, number, answer.seconds)
+        return replace(answer, attempts=number)
+
+    def _tell(self, question: Question, spent: int, error: AgentError) -> None:
+        """An error where only people can mend it."""
+        tell = self._log.error if error.kind in {"config", "quota"} else self._log.warning
+        tell("attempt failed", conversation=question.conversation, attempt=spent, error=str(error))

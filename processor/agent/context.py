@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from schemas.documents import CallDocument, HistoryLine
 
-__all__ = ["CALL_UNITS", "HISTORY_UNITS", "USER_UNITS", "history", "prior_call"]
+__all__ = ["CALL_UNITS", "HISTORY_UNITS", "USER_UNITS", "history", "mark", "prior_call"]
 
 CALL_UNITS, HISTORY_UNITS, USER_UNITS = 6000, 4000, 4000  # characters; larger ones are in production elsewhere
 SPEAKERS = {"client": "client", "bot": "you", "operator": "human colleague"}
@@ -32,6 +32,11 @@ def history(lines: Sequence[HistoryLine]) -> str:
     said = [f"{SPEAKERS[line.role]}: {_quoted(line.text)}" for line in lines]
     head = "[Background, not an instruction: what was written in this chat so far, oldest first.]"
     return "\n".join([head, *_newest(said, HISTORY_UNITS - len(head))])
+
+
+def mark(lines: Sequence[HistoryLine]) -> str:
+    """Changes when a colleague of flesh and blood wrote: all else an open session has heard itself."""
+    return next((one.id for one in reversed(lines) if one.role == "operator"), "")
 
 
 def _quoted(text: str) -> str:

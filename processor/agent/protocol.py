@@ -8,9 +8,27 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-__all__ = ["Frame", "contextual_update", "init", "parse", "pong", "socket_url", "tool_result", "user_message"]
+__all__ = [
+    "Frame",
+    "contextual_update",
+    "event_of",
+    "init",
+    "parse",
+    "pong",
+    "socket_url",
+    "tool_result",
+    "user_activity",
+    "user_message",
+]
 
 Frame = dict[str, Any]
+FIELDS = {
+    "agent_chat_response_part": "text_response_part",
+    "agent_tool_request": "agent_tool_request",
+    "agent_tool_response": "agent_tool_response",
+    "client_tool_call": "client_tool_call",
+}
+"""Where a frame's own data is, if not in `<type>_event`."""
 
 
 def socket_url(base_url: str, agent_id: str) -> str:
@@ -18,11 +36,14 @@ def socket_url(base_url: str, agent_id: str) -> str:
     return f"ws{base_url.removeprefix('http')}/v1/convai/conversation?{urlencode({'agent_id': agent_id})}"
 
 
-def init(user_id: str, variables: Mapping[str, str]) -> Frame:
-    """The first frame of a session: text only, no greeting of its own."""
+def init(user_id: str, variables: Mapping[str, str], *, suppress_greeting: bool = True) -> Frame:
+    """The first frame of a session: text only. A disallowed override closes the conversation, also the greeting's."""
+    override: Frame = {"conversation": {"text_only": True}}
+    if suppress_greeting:
+        override["agent"] = {"first_message": ""}
     return {
         "type": "conversation_initiation_client_data",
-        "conversation_config_override": {"conversation": {"text_only": True}, "agent": {"first_message": ""}},
+        "conversation_config_override": override,
         "dynamic_variables": dict(variables),
         "user_id": user_id,
         "source_info": {"source": "unknown", "version": "1"},
@@ -38,6 +59,11 @@ def user_message(text: str) -> Frame:
     return {"type": "user_message", "text": text}
 
 
+def user_activity() -> Frame:
+    """Resets their timers, says nothing."""
+    return {"type": "user_activity"}
+
+
 def pong(ping: Frame) -> Frame:
     return {"type": "pong", "event_id": (ping.get("ping_event") or {}).get("event_id")}
 
@@ -46,6 +72,11 @@ def tool_result(call_id: str, result: Any, *, is_error: bool = False) -> Frame:
     """`result` travels as a string."""
     text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
     return {"type": "client_tool_result", "tool_call_id": call_id, "result": text, "is_error": is_error}
+
+
+def event_of(frame: Frame) -> Any:
+    """A frame's own data; None where it has none."""
+    return frame.get(FIELDS.get(frame["type"], f"{frame['type']}_event"))
 
 
 def parse(raw: str | bytes) -> Frame:

@@ -1,183 +1,259 @@
-"""One socket to one agent: opened, asked, closed. What is read off the wire is never logged."""
+"""One socket to one agent: opened, asked many times, closed. What is read off the wire is never logged."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
-
+from kit.clock import Clock
 from processor.agent import protocol
-from processor.agent.errors import AgentError, Phase, classify
+from processor.agent.errors import AgentError, classify
+from processor.agent.heard import Heard
 from processor.agent.protocol import Frame
+from processor.agent.timing import Timing
+from processor.agent.tools import Toolbox
+from processor.agent.wire import ODDITIES, Wire
 
-__all__ = ["Heard", "Session"]
+__all__ = ["Address", "Habits", "Session", "Update"]
 
-CONNECT_S, INIT_S, FIRST_S, SETTLE_S, CLOSE_S = 5.0, 10.0, 25.0, 1.2, 2.0  # their LLM gives up after 20 s
-MAX_FRAME = 1024 * 1024
-REFUSALS = {400, 401, 403, 404, 422}  # asking again would be refused again
-ODDITIES = (KeyError, TypeError, AttributeError)
+Update = tuple[str, str, str]
+"""Context id, text, and the mark that changes when it has to be told again."""
 
 
-@dataclass(slots=True)
-class Heard:
-    """What came back for one user message."""
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where agents live, and what lets us in."""
 
-    segments: dict[str, str] = field(default_factory=dict)
-    tools: list[dict[str, Any]] = field(default_factory=list)
-    complete: bool = False
-    pending: int = 0
-    """Tool calls of theirs that still run: no settling meanwhile."""
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
 
-    @property
-    def messages(self) -> list[str]:
-        return [text for text in (one.strip() for one in self.segments.values()) if text.strip(". ")]
+
+class Habits:
+    """What was learned of one agent; shared by its sessions."""
+
+    def __init__(self) -> None:
+        self.suppress = True
+        """Switch its greeting off by an override. False once that was refused: then its greeting is thrown away."""
+        self.greets = True
+        self.completes: bool | None = None
+        """Whether it says that it has finished; None while nobody knows."""
 
 
 class Session:
-    """`async with` it. Serves one user message at a time."""
+    """Serves one user message at a time. A reader answers pings at once, also while nobody asks anything.
 
-    def __init__(self, base_url: str, api_key: str, agent_id: str) -> None:
-        self._url = protocol.socket_url(base_url, agent_id)
-        self._headers = {"xi-api-key": api_key}
-        self._socket: ClientConnection | None = None
-        self._phase: Phase = "connect"
+    After any error, or an answer that may not have been the whole one, it is `spent`: a late frame of this turn could
+    be taken for the next.
+    """
+
+    def __init__(
+        self, address: Address, agent_id: str, habits: Habits, toolbox: Toolbox, timing: Timing, clock: Clock
+    ) -> None:
+        self.agent_id = agent_id
         self.conversation_id = ""
+        self.spent = False
+        self.unsolicited = 0
+        self.opened_at = self.asked_at = self.said_at = clock.monotonic()
+        self._address = address
+        self._habits = habits
+        self._toolbox = toolbox
+        self._timing = timing
+        self._clock = clock
+        self._wire = Wire(timing, clock, self._unasked)
+        self._queued = False
+        self._floor = 0
+        self._told: dict[str, str] = {}
+        self._results: dict[str, Frame] = {}
 
-    async def open(self, user_id: str, variables: Mapping[str, str]) -> Self:
-        """Raises AgentError."""
-        self._socket = await self._connect()
-        self._phase = "init"
-        await self._send(protocol.init(user_id, variables))
+    @property
+    def usable(self) -> bool:
+        return not self.spent and self._wire.alive
+
+    @property
+    def heard_at(self) -> float:
+        return self._wire.heard_at
+
+    async def open(self, user_id: str, variables: Mapping[str, str]) -> None:
+        """Any order of frames will do. Raises AgentError."""
+        await self._wire.open(protocol.socket_url(self._address.url, self.agent_id), self._address.headers)
+        await self._wire.send(protocol.init(user_id, variables, suppress_greeting=self._habits.suppress))
+        until = _now() + self._timing.init
         while not self.conversation_id:
-            frame = await self._receive(INIT_S)
-            if frame["type"] == "conversation_initiation_metadata":
-                self.conversation_id = self._conversation_id(frame)
-        return self
+            frame = await self._wire.next(until - _now())
+            if frame is None:
+                raise AgentError("timeout", "init", f"no metadata within {self._timing.init:g} s")
+            self._before(frame)
+        if not self._habits.suppress and self._habits.greets and not self._floor:
+            await self._discard_greeting()
 
-    async def ask(self, text: str, updates: Sequence[tuple[str, str]] = ()) -> Heard:
-        """Send context, then the client's words; return when the agent has finished. Raises AgentError."""
-        for context_id, update in updates:
-            await self._send(protocol.contextual_update(context_id, update))
-        await self._send(protocol.user_message(text))
-        self._phase = "sent"
-        heard = Heard()
-        while not heard.complete:
-            settling = bool(heard.messages) and not heard.pending
-            try:
-                frame = await self._receive(SETTLE_S if settling else FIRST_S)
-            except AgentError as error:
-                if heard.messages and error.kind in {"timeout", "expired"}:
-                    break  # settled, or ended after its answer
+    async def ask(self, text: str, updates: Sequence[Update], within_s: float) -> Heard:
+        """Send what is new, then the client's words; return when the agent has finished. Raises AgentError."""
+        until = _now() + within_s
+        self._wire.phase, self._wire.listening = "sent", True
+        while early := self._wire.waiting():
+            self._before(early)
+        heard = Heard(self._floor)
+        try:
+            if not self._queued:
+                await self._say(text, updates)
+            await self._listen(heard, text, updates, until)
+        except AgentError as error:
+            self.spent = True
+            if heard.guarded and not heard.messages:
+                raise AgentError("blocked", "answering", "guardrail") from None
+            if not heard.usable:
                 raise
-            try:
-                await self._take(frame, heard)
-            except ODDITIES:
-                raise AgentError("protocol", self._phase, f"{frame['type']} without its fields") from None
+            heard.truncated = not (heard.ended or (error.kind == "expired" and bool(heard.messages)))
+        except BaseException:
+            self.spent = True  # cancelled: superseded, or past its deadline
+            raise
+        finally:
+            self.asked_at = self._clock.monotonic()
+            self._wire.listening = False
+            self._floor = max(self._floor, heard.newest)
+        self.spent |= heard.truncated or heard.ended
         return heard
 
-    def _conversation_id(self, frame: Frame) -> str:
+    async def activity(self) -> None:
+        """Keeps an idle conversation from being ended, or from speaking up by itself."""
+        self.said_at = self._clock.monotonic()
         try:
-            return str(frame["conversation_initiation_metadata_event"]["conversation_id"])
-        except ODDITIES:
-            raise AgentError("protocol", self._phase, "metadata without a conversation id") from None
+            await self._wire.send(protocol.user_activity())
+        except AgentError:
+            self.spent = True
 
     async def close(self) -> None:
-        if self._socket:
-            await self._socket.close()
+        """Bounded, never raises, harmless to repeat."""
+        self.spent = True
+        await self._wire.close()
 
-    async def _connect(self) -> ClientConnection:
-        try:
-            return await connect(
-                self._url,
-                additional_headers=self._headers,
-                open_timeout=CONNECT_S,
-                close_timeout=CLOSE_S,
-                max_size=MAX_FRAME,
-                ping_interval=None,  # the protocol has pings of its own
-                compression=None,
-            )
-        except InvalidStatus as error:
-            body = (error.response.body or b"").decode("utf-8", "replace")
-            status = error.response.status_code
-            raise classify("connect", 3000 if status in REFUSALS else None, body, f"HTTP {status}") from None
-        except TimeoutError:
-            raise AgentError("timeout", "connect", f"no connection within {CONNECT_S:g} s") from None
-        except (OSError, InvalidHandshake, WebSocketException) as error:
-            raise AgentError("transient", "connect", type(error).__name__) from None
+    # the turn
 
-    async def _send(self, frame: Frame) -> None:
-        assert self._socket is not None  # noqa: S101
-        try:
-            await self._socket.send(_dumps(frame))
-        except ConnectionClosed as closed:
-            raise self._closed(closed) from None
+    async def _listen(self, heard: Heard, text: str, updates: Sequence[Update], until: float) -> None:
+        while not heard.over:
+            left = until - _now()
+            frame = await self._wire.next(min(left, self._patience(heard, left)))
+            if frame is None:
+                if until - _now() <= 0 or not self._settled(heard):
+                    raise AgentError("timeout", self._wire.phase, "no answer in time")
+                return
+            if frame["type"] == "queue_status":
+                await self._queue(frame, heard, text, updates)
+            else:
+                await self._take(frame, heard)
+            if heard.began:
+                self._wire.phase = "answering"
+        if heard.complete:
+            self._habits.completes = True
 
-    async def _receive(self, seconds: float) -> Frame:
-        """The next frame that is no ping. Raises AgentError."""
-        assert self._socket is not None  # noqa: S101
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    frame = protocol.parse(await self._socket.recv())
-                    if frame["type"] != "ping":
-                        return frame
-                    await self._send(protocol.pong(frame))
-        except TimeoutError:
-            raise AgentError("timeout", self._phase, f"nothing within {seconds:g} s") from None
-        except ValueError:
-            raise AgentError("protocol", self._phase, "a frame that is no JSON object") from None
-        except ConnectionClosed as closed:
-            raise self._closed(closed) from None
+    def _patience(self, heard: Heard, left: float) -> float:
+        """How long silence may last before it means something."""
+        if self._queued:
+            return left
+        if heard.busy:
+            return self._timing.tool
+        if heard.complete or heard.skipped or heard.ended:
+            return self._timing.settle
+        if not heard.messages:
+            return self._timing.first
+        completes = self._habits.completes
+        return self._timing.settle if completes is False else self._timing.tool if completes else self._timing.unsure
 
-    def _closed(self, closed: ConnectionClosed) -> AgentError:
-        return classify(
-            self._phase, closed.rcvd.code if closed.rcvd else None, closed.rcvd.reason if closed.rcvd else ""
-        )
+    def _settled(self, heard: Heard) -> bool:
+        """Silence ended the answer, or there was none."""
+        if heard.busy or self._queued:
+            return False
+        if heard.guarded and not heard.messages:
+            return False
+        if heard.messages and not heard.complete:
+            self._habits.completes = False  # it should have told us by now
+        return heard.complete or heard.usable
+
+    async def _queue(self, frame: Frame, heard: Heard, text: str, updates: Sequence[Update]) -> None:
+        """What was said while waiting was thrown away there: it is said again, unless an answer began."""
+        self._note_queue(frame)
+        if not self._queued and not heard.began:
+            self._told.clear()
+            await self._say(text, updates)
+
+    def _note_queue(self, frame: Frame) -> None:
+        status = (protocol.event_of(frame) or {}).get("status")
+        if status == "timed_out":
+            raise AgentError("capacity", self._wire.phase, "their queue")
+        self._queued = status == "waiting"
+
+    async def _say(self, text: str, updates: Sequence[Update]) -> None:
+        for context_id, update, mark in updates:
+            if update and self._told.get(context_id) != mark:
+                await self._wire.send(protocol.contextual_update(context_id, update))
+            self._told[context_id] = mark
+        self.said_at = self._clock.monotonic()
+        await self._wire.send(protocol.user_message(text))
 
     async def _take(self, frame: Frame, heard: Heard) -> None:
-        match frame["type"]:
-            case "agent_response":
-                event = frame["agent_response_event"]
-                said: str = event["agent_response"].strip()
-                heard.segments[event.get("response_id") or f"{event.get('event_id')}:{said}"] = said
-                self._phase = "answering"
-            case "agent_response_correction":
-                _correct(heard, frame["agent_response_correction_event"])
-            case "agent_response_complete":
-                heard.complete = True
-            case "client_tool_call":
-                await self._answer_tool(frame["client_tool_call"], heard)
-            case "agent_tool_request":
-                heard.pending += 1
-                self._phase = "answering"
-            case "agent_tool_response":
-                heard.pending = max(0, heard.pending - 1)
-            case "error":
-                event = frame.get("error_event") or frame
-                raise classify(
-                    self._phase, event.get("code"), str(event.get("message", "")), event.get("error_type") or ""
-                )
-            case _:
-                pass  # unknown types are the future, not a fault
+        try:
+            if frame["type"] == "error":
+                raise self._refused(frame)
+            if frame["type"] == "client_tool_call":
+                await self._answer_tool(protocol.event_of(frame), heard)
+            else:
+                heard.take(frame)
+        except ODDITIES:
+            raise AgentError("protocol", self._wire.phase, f"{frame['type']} without its fields") from None
 
-    async def _answer_tool(self, call: dict[str, Any], heard: Heard) -> None:
-        """Every call is answered; one we do not know, as an error."""
-        self._phase = "answering"
-        known = call["tool_name"] == "escalate_to_human"
-        heard.tools.append({"name": call["tool_name"], "parameters": call.get("parameters") or {}})
+    async def _answer_tool(self, call: Any, heard: Heard) -> None:
+        """A call that is sent again is answered again, and done once."""
+        heard.began = True
+        name, call_id, parameters = call["tool_name"], call["tool_call_id"], call.get("parameters") or {}
+        if call_id not in self._results:
+            heard.tools.append({"name": name, "parameters": parameters})
+            result, is_error = await self._toolbox.call(name, parameters, self._timing.tool)
+            self._results[call_id] = protocol.tool_result(call_id, result, is_error=is_error)
         if call.get("expects_response", True):
-            result = {"ok": True} if known else {"error": f"no tool {call['tool_name']}"}
-            await self._send(protocol.tool_result(call["tool_call_id"], result, is_error=not known))
+            await self._wire.send(self._results[call_id])
+
+    # before a turn
+
+    def _before(self, frame: Frame) -> None:
+        """Whatever comes before our words is no answer to them."""
+        try:
+            match frame["type"]:
+                case "conversation_initiation_metadata":
+                    self.conversation_id = str(frame["conversation_initiation_metadata_event"]["conversation_id"])
+                case "queue_status":
+                    self._note_queue(frame)
+                case "error":
+                    raise self._refused(frame)
+                case "agent_response":
+                    self._floor = max(self._floor, protocol.event_of(frame).get("event_id") or 0)
+                case _:
+                    pass
+        except ODDITIES:
+            raise AgentError("protocol", self._wire.phase, f"{frame['type']} without its fields") from None
+
+    async def _discard_greeting(self) -> None:
+        until = _now() + self._timing.greeting
+        while not self._floor and not self._queued:
+            frame = await self._wire.next(until - _now())
+            if frame is None:
+                self._habits.greets = False  # it has none: the next session need not wait for it
+                return
+            self._before(frame)
+
+    def _unasked(self, frame: Frame) -> None:
+        """Nobody asked: the agent speaks up by itself, or the rest of an old turn. Counted, never shown."""
+        self.unsolicited += frame["type"] == "agent_response"
+        self.spent |= frame["type"] in {"queue_status", "error"}
+        event = protocol.event_of(frame)
+        number = event.get("event_id") if isinstance(event, dict) else None
+        self._floor = max(self._floor, number if isinstance(number, int) else 0)
+
+    def _refused(self, frame: Frame) -> AgentError:
+        event = frame.get("error_event") or frame
+        said = f"{event.get('message') or ''} {event.get('reason') or ''}"
+        return classify(self._wire.phase, event.get("code"), said, event.get("error_type") or "")
 
 
-def _correct(heard: Heard, event: Frame) -> None:
-    for key, text in heard.segments.items():
-        if text == event.get("original_agent_response"):
-            heard.segments[key] = event["corrected_agent_response"]
-
-
-def _dumps(frame: Frame) -> str:
-    return json.dumps(frame, ensure_ascii=False)
+def _now() -> float:
+    """The loop's time: what waits are measured with."""
+    return asyncio.get_running_loop().time()

@@ -1,7 +1,7 @@
 """The sender against the Twilio simulator and a MongoDB-wire server: each part is on the handset once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,11 +21,22 @@ from sandbox.twilio.faults import RestEffect
 from schemas.attributes import Envelope
 from schemas.contact import Contact
 from schemas.documents import SendDocument
-from schemas.events import Event, Part, SendRequested, StatusChanged, Template
+from schemas.events import (
+    AddressRefused,
+    Event,
+    Part,
+    SendRequested,
+    StatusChanged,
+    Template,
+)
 from schemas.notices import MessageExpired, MessageUndeliverable
 from sender.delivery import DeliveryHandler
 from sender.effects import EffectLedger
+from sender.fences import Fences
+from sender.pacing import Pacer
+from sender.posting import Poster
 from sender.statuses import StatusHandler
+from sender.telling import Teller
 from tests.contracts.runs import run_of
 
 pytestmark = pytest.mark.stack
@@ -47,7 +58,7 @@ class SimulatorsClock:
         return self._sim.account.now()
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        return self._sim.account.now().timestamp()
 
     async def sleep(self, seconds: float) -> None:
         self._sim.advance(seconds)
@@ -64,7 +75,7 @@ class Box:
         self.sent: list[Envelope[Event]] = []
 
     async def publish(self, topic: str, envelope: Envelope[Event], **_: Any) -> None:
-        assert topic == "system.notices"
+        assert topic == ("contact.log" if isinstance(envelope.data, AddressRefused) else "system.notices")
         self.sent.append(envelope)
 
     @property
@@ -90,18 +101,37 @@ class World:
             _env_file=None,
         )
         self.twilio = Twilio(settings, http)
+        self.database = database
+        self.teller = Teller(self.box, self.ledger, self.tools)  # type: ignore[arg-type]
+        self.pacer = Pacer(self.clock, 80)
+        self.reengage = ""
         self.held: list[DependencyDown | Wait] = []
 
     @property
-    def handler(self) -> DeliveryHandler:
-        return DeliveryHandler(self.ledger, self.twilio, self.box, HOOKS, self.tools)  # type: ignore[arg-type]
+    def poster(self) -> Poster:
+        return Poster(self.ledger, self.twilio, self.teller, self.pacer, HOOKS, self.tools)
 
-    async def deliver(self, request: SendRequested, *, patience: int = 30) -> None:
+    @property
+    def handler(self) -> DeliveryHandler:
+        fences = Fences(self.database, self.ledger, self.teller)
+        return DeliveryHandler(self.ledger, self.poster, fences, self.reengage, self.tools)
+
+    @property
+    def statuses(self) -> StatusHandler:
+        return StatusHandler(self.ledger, self.poster, self.teller, self.tools)
+
+    @property
+    def downs(self) -> list[DependencyDown]:
+        return [one for one in self.held if isinstance(one, DependencyDown)]
+
+    async def deliver(self, event: Event, *, patience: int = 200) -> None:
         """As the consumer does: again after every hold. The clock moves on instead of waiting."""
-        record = delivery(request)
+        await self.settle(lambda: self.handler.handle(run_of(delivery(event))), patience)
+
+    async def settle(self, work: Callable[[], Awaitable[None]], patience: int = 200) -> None:
         for _ in range(patience):
             try:
-                await self.handler.handle(run_of(record))
+                await work()
             except (DependencyDown, Wait) as held:
                 self.held.append(held)
                 self.sim.advance(held.after or 1)
@@ -124,19 +154,25 @@ class World:
     def created(self) -> int:
         return len([one for one in self.sim.messages if not one.inbound])
 
-    async def status(self, sid: str, name: str, number: int = 1) -> None:
+    async def status(self, sid: str, name: str, number: int = 1, code: int | None = None) -> None:
         event = StatusChanged(
-            message_sid=sid, status=name, send_id=f"{TURN}-{number}", attempt=1, address=USER, received_at=ENVELOPE_AT
+            message_sid=sid,
+            status=name,
+            send_id=f"{TURN}-{number}",
+            attempt=1,
+            address=USER,
+            error_code=code,
+            received_at=ENVELOPE_AT,
         )
         record = Delivery(
             Envelope(f"{sid}-{name}", "hilo/test", ENVELOPE_AT, Contact(USER), event),
             Position("message.status", 0, 1),
         )
-        await StatusHandler(self.ledger, self.tools).handle(run_of(record))
+        await self.statuses.handle(run_of(record))
 
 
-def delivery(request: SendRequested) -> Delivery:
-    envelope = Envelope(f"{TURN}-send", "hilo/test", ENVELOPE_AT, Contact(USER), request)
+def delivery(event: Event) -> Delivery:
+    envelope = Envelope(f"{TURN}-send", "hilo/test", ENVELOPE_AT, Contact(USER), event)
     return Delivery(envelope, Position("message.outbound", 0, 1))
 
 
@@ -181,7 +217,7 @@ def ask(world: World, *texts: str, **fields: Any) -> SendRequested:
 async def test_every_part_is_shown_once_and_in_order(world: World) -> None:
     await world.deliver(ask(world))
     assert world.shown == ["uno", "dos", "tres"]
-    assert world.held == []
+    assert world.downs == []
     rows = [await world.row(n) for n in (1, 2, 3)]
     assert [row.state for row in rows] == ["accepted"] * 3
     assert [row.sid for row in rows] == [one.sid for one in world.sim.messages]
@@ -243,8 +279,8 @@ async def test_too_many_requests_is_a_hold(world: World, times: int) -> None:
     world.sim.fault("error", method="POST", http=429, retry_after=3, times=times)
     await world.deliver(ask(world))
     assert world.shown == ["uno", "dos", "tres"]
-    assert [held.after for held in world.held] == [3.0] * times
-    assert all(isinstance(held, TwilioDown) for held in world.held)
+    assert [held.after for held in world.downs] == [3.0] * times
+    assert all(isinstance(held, TwilioDown) for held in world.downs)
 
 
 @pytest.mark.parametrize(("answer", "code"), [(401, 20003), (403, 20005), (404, 20404), (400, 21611), (400, 63007)])
@@ -252,7 +288,7 @@ async def test_what_is_wrong_with_our_account_is_a_hold(world: World, answer: in
     world.sim.fault("error", method="POST", http=answer, code=code, times=2)
     await world.deliver(ask(world))
     assert world.shown == ["uno", "dos", "tres"]
-    assert [type(held) for held in world.held] == [TwilioDown] * 2
+    assert [type(held) for held in world.downs] == [TwilioDown] * 2
     assert world.box.sent == []
 
 
@@ -264,7 +300,7 @@ async def test_a_refused_connection_is_a_hold(world: World, monkeypatch: pytest.
     monkeypatch.setattr(world.twilio, "_messages", there)
     await world.deliver(ask(world))
     assert world.shown == ["uno", "dos", "tres"]
-    assert world.held == []
+    assert world.downs == []
 
 
 async def test_while_twilio_cannot_be_asked_nothing_is_posted_again(world: World) -> None:
@@ -278,17 +314,19 @@ async def test_while_twilio_cannot_be_asked_nothing_is_posted_again(world: World
 @pytest.mark.parametrize(
     "code", [21610, 21211, 21617, 63013, 21654], ids=["opted out", "invalid", "too long", "policy", "content"]
 )
+@pytest.mark.expects_errors
 async def test_a_refused_part_is_told_and_the_rest_is_not_shown(world: World, code: int) -> None:
     world.sim.fault("error", method="POST", http=400, code=code, body="dos")
     request = ask(world)
     for _ in range(2):
         await world.deliver(request)
     assert world.shown == ["uno"]
-    (notice,) = world.box.notices
+    notice = world.box.notices[0]
     assert isinstance(notice, MessageUndeliverable)
     assert (notice.send_id, notice.code, notice.contact) == (f"{TURN}-2", code, USER)
-    assert len({envelope.id for envelope in world.box.sent}) == 1
-    assert await world.ledger.find(f"{TURN}-3") is None
+    refused = [AddressRefused(address=USER, code=code)] if code in {21610, 21211} else []
+    assert world.box.notices[1:] == refused
+    assert ((await world.row(3)).state, (await world.row(3)).error_message) == ("withheld", "earlier_part")
 
 
 async def test_a_person_who_opted_out_at_twilio(world: World) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from processor.agent import protocol
 from processor.agent.client import Question
-from processor.agent.context import CALL_UNITS, HISTORY_UNITS, history, prior_call
+from processor.agent.context import CALL_UNITS, HISTORY_UNITS, history, mark, prior_call
 from schemas.documents import HistoryLine
 from schemas.events import Line
 from tests.unit.processor.states import NOW, call
@@ -87,10 +87,16 @@ def test_an_endless_summary_is_cut() -> None:
     assert len(prior_call(call(summary="x" * 10_000))) == CALL_UNITS
 
 
-def test_only_what_is_known_is_sent_before_the_question() -> None:
-    asked = Question("c", "a", "u", "hola", prior_call="llamada", history="")
-    assert asked.updates == [("prior_call", "llamada")]
-    assert Question("c", "a", "u", "hola", "p", "h").updates == [("prior_call", "p"), ("wa_history", "h")]
+def test_what_is_told_again_depends_on_its_mark() -> None:
+    """A call that changed is told again; a longer history only when a colleague of flesh and blood wrote."""
+    first = Question("c", "a", "u", "hola", prior_call="llamada", history="uno")
+    later = Question("c", "a", "u", "hola", prior_call="otra", history="uno dos")
+    assert [update[:2] for update in first.updates] == [("prior_call", "llamada"), ("wa_history", "uno")]
+    assert first.updates[0][2] != later.updates[0][2]
+    assert first.updates[1][2] == later.updates[1][2]
+    said = [line("a"), line("b", "bot")]
+    assert mark(said) == mark([*said, line("c")]) == ""
+    assert mark([*said, line("c", "operator")])
 
 
 # Frames

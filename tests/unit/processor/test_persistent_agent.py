@@ -1,6 +1,8 @@
 """Three attempts, backing off from two seconds, one deadline over all; then the apology."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -19,7 +21,12 @@ class Scripted:
         self._script = list(script)
         self.asked: list[Question] = []
 
-    async def ask(self, question: Question) -> Answer:
+    @asynccontextmanager
+    async def seat(self, conversation: str) -> AsyncIterator["Scripted"]:
+        assert conversation == QUESTION.conversation
+        yield self
+
+    async def ask(self, question: Question, within_s: float) -> Answer:
         self.asked.append(question)
         entry = self._script.pop(0)
         if entry is None:
@@ -34,8 +41,8 @@ def failure(kind: Kind = "transient", phase: Phase = "sent") -> AgentError:
     return AgentError(kind, phase, "x")
 
 
-def persistent(agent: Scripted, clock: FakeClock, metrics: Metrics, deadline_s: float = 40) -> PersistentAgent:
-    return PersistentAgent(agent, clock, metrics, deadline_s=deadline_s)
+def persistent(agent: Scripted, clock: FakeClock, metrics: Metrics, **settings: float) -> PersistentAgent:
+    return PersistentAgent(agent, clock, metrics, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -82,7 +89,7 @@ async def test_one_deadline_is_over_all_attempts(
 ) -> None:
     agent = Scripted(*script)
     with pytest.raises(AgentUnavailableError, match=r"no answer within 0\.02 s") as spent:
-        await persistent(agent, clock, metrics, deadline_s=0.02).ask(QUESTION)
+        await persistent(agent, clock, metrics, deadline_s=0.02, backoff_s=0).ask(QUESTION)
     assert spent.value.attempts == len(script)
 
 
@@ -96,3 +103,30 @@ async def test_every_attempt_is_counted_by_its_result(clock: FakeClock, metrics:
     for result in ("timeout", "capacity", "answered"):
         assert metrics.registry.get_sample_value("hilo_agent_attempts_total", {"result": result}) == 1
     assert metrics.registry.get_sample_value("hilo_agent_seconds_sum") == 1.5
+
+
+async def test_an_expired_session_is_replaced_at_once_and_once(clock: FakeClock, metrics: Metrics) -> None:
+    assert (await persistent(Scripted(failure("expired"), Answer(["x"])), clock, metrics).ask(QUESTION)).attempts == 2
+    assert clock.slept == [0.0]
+    with pytest.raises(AgentUnavailableError) as spent:
+        await persistent(Scripted(failure("expired"), failure("expired")), clock, metrics).ask(QUESTION)
+    assert (spent.value.attempts, spent.value.kind) == (2, "expired")
+
+
+async def test_a_broken_protocol_is_tried_on_one_new_socket(clock: FakeClock, metrics: Metrics) -> None:
+    with pytest.raises(AgentUnavailableError) as spent:
+        await persistent(Scripted(failure("protocol"), failure("protocol")), clock, metrics).ask(QUESTION)
+    assert spent.value.attempts == 2
+
+
+async def test_they_say_when_to_come_back(clock: FakeClock, metrics: Metrics) -> None:
+    busy = AgentError("capacity", "connect", "HTTP 429", retry_after=7)
+    await persistent(Scripted(busy, Answer(["x"])), clock, metrics).ask(QUESTION)
+    assert clock.slept == [7]
+
+
+async def test_no_wait_goes_beyond_the_deadline(clock: FakeClock, metrics: Metrics) -> None:
+    busy = AgentError("capacity", "connect", "HTTP 429", retry_after=60)
+    with pytest.raises(AgentUnavailableError, match="capacity in connect"):
+        await persistent(Scripted(busy), clock, metrics).ask(QUESTION)
+    assert clock.slept == []

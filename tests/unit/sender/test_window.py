@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from schemas.events import Part, SendRequested, Template
-from sender.window import CALLBACK_OVERRIDES, content
+from sender.window import CALLBACK_OVERRIDES, content, fallback, validity
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SID = "HX" + "0" * 32
@@ -74,3 +74,40 @@ def test_callbacks_are_tried_again_and_the_signed_url_ends_before_that() -> None
     parts = urlsplit(f"https://x/webhook/twilio/status?send=turn_1-1&attempt=1{CALLBACK_OVERRIDES}")
     assert parse_qs(parts.query) == {"send": ["turn_1-1"], "attempt": ["1"]}
     assert parse_qs(parts.fragment) == {"rc": ["3"], "rp": ["5xx,ct,rt"]}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "shown"), [("reply", True), ("operator", True), ("apology", False), ("confirmation", False)]
+)
+def test_outside_the_window_a_reply_becomes_the_template_for_it(purpose: str, shown: bool) -> None:
+    asked = request(purpose=purpose)
+    first, second = (content(asked, part, NOW, "HX1") for part in asked.parts)
+    assert first.fields == ({"ContentSid": "HX1", "ContentVariables": '{"1": "uno"}'} if shown else {})
+    assert second.reason == "window_closed"
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("uno\n\ndos\ttres", "uno dos tres"),
+        ("a      b", "a b"),
+        ("  \n ", "-"),
+        ("", "-"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 199 + "…"),
+        ('"{{1}}" ñ 👋', '"{{1}}" ñ 👋'),
+    ],
+)
+def test_variables_are_one_clean_line(text: str, clean: str) -> None:
+    asked = request(template=Template(content_sid=SID, variables={"1": text}))
+    found = fallback(asked, asked.parts[0], "")
+    assert found
+    assert json.loads(found["ContentVariables"]) == {"1": clean}
+
+
+@pytest.mark.parametrize(
+    ("left", "seconds"), [(0.2, "60"), (1, "60"), (10, "600"), (600, "36000"), (6000, "36000"), (None, None)]
+)
+def test_the_validity_is_what_is_left(left: float | None, seconds: str | None) -> None:
+    found = validity(None if left is None else minutes(left), NOW)
+    assert found.get("ValidityPeriod") == seconds

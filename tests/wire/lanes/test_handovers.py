@@ -10,6 +10,8 @@ from aiokafka import TopicPartition
 
 from kit.kafka.broker import prefixed
 from kit.kafka.consumers import Consumers
+from kit.kafka.dead_letters import DeadLetters
+from kit.kafka.lanes import Subscription
 from kit.kafka.outlet import Outlet
 from kit.kafka.subscriber import KeyedSubscriber
 from kit.lanes import Limits
@@ -126,3 +128,22 @@ async def test_a_handler_that_outlasts_the_grace_is_cut_short_and_its_record_com
         await seen.until(3)
     assert await committed(kafka) == 3
     assert len(seen.offsets) == 3
+
+
+async def test_whoever_keeps_something_per_contact_is_told_of_a_revocation_after_its_handlers_ended(
+    kafka: KafkaSettings, outlet: Outlet, seen: Seen, tools: Tools
+) -> None:
+    told: list[int] = []
+
+    async def revoked() -> None:
+        told.append(len(seen.offsets))
+
+    wanted = Subscription(CALL_COMPLETED, seen, on_revoked=revoked)
+    letters = DeadLetters(outlet, tools.clock, tools.metrics)
+    await produce(kafka, 3)
+    async with started(Consumers(kafka, [wanted], letters, tools, TIMING)) as consumers:
+        await seen.until(3)
+        told.clear()  # joining revokes nothing, and is told as well
+        rebalance(consumers)
+        await until(lambda: bool(told), "the revocation is told")
+    assert told[0] == 3

@@ -1,0 +1,116 @@
+"""Below a contact's fence nothing is posted any more: after a take-over, an opt-out, an erasure."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from pymongo.errors import DuplicateKeyError
+
+from kit.errors import Wait
+from kit.mongo import Database, store_errors
+from schemas.documents import FenceDocument, SendDocument
+from schemas.events import EraseSends, FenceRaised
+
+if TYPE_CHECKING:
+    from sender.effects import EffectLedger
+    from sender.telling import Teller
+
+__all__ = ["Fences", "digest", "fence_id"]
+
+KEPT_TURNS = 20
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def fence_id(contact: str) -> str:
+    return f"fence_{digest(contact)}"
+
+
+class Fences:
+    """The lane is serial: when it comes to a fence, nothing older of this process is being posted.
+
+    Another process that was overtaken looks at the fence immediately before its POST; one that had looked already is
+    waited for, at most a lease.
+    """
+
+    def __init__(self, database: Database, ledger: "EffectLedger", teller: "Teller") -> None:
+        self._sends = database.sends
+        self._ledger = ledger
+        self._teller = teller
+
+    async def raised(self, event: FenceRaised) -> None:
+        """Remembered first, then told. Raises Wait while another process may be posting, StoreDown, BrokerDown."""
+        fence = await self._keep(event.contact, event.seq)
+        if event.reason != "takeover" or event.turn in fence.told:
+            return
+        await self._quiet(event.contact, event.seq)
+        await self._teller.taken_over(event)
+        told = [*fence.told, event.turn][-KEPT_TURNS:]
+        await self._change(fence, fence.model_copy(update={"told": told}))  # lost: told again, with the same id
+
+    async def erased(self, event: EraseSends) -> None:
+        """Rows keep their id and state, under a hash of the contact: a replay still finds that they are settled."""
+        await self._keep(event.contact, event.seq)
+        await self._quiet(event.contact, event.seq)
+        for send in await self._ledger.of_contact(event.contact):
+            if send.seq < event.seq and await self._ledger.change(send, _stripped(send)) is None:
+                raise Wait("a row has moved on", after=0.1)
+
+    async def _quiet(self, contact: str, seq: int) -> None:
+        older = [one for one in await self._ledger.of_contact(contact) if one.seq < seq and one.state == "intent"]
+        left = max(map(self._ledger.lease_left, older), default=0.0)
+        if left > 0:
+            raise Wait("a POST may be under way elsewhere", after=min(2.0, left))
+
+    async def _keep(self, contact: str, seq: int) -> FenceDocument:
+        """The contact's fence, at least at `seq`; it never goes down."""
+        name = fence_id(contact)
+        with store_errors():
+            found = await self._sends.find_one({"_id": name})
+        if found is None:
+            return await self._insert(FenceDocument(id=name, fence=seq, rev=f"{name}#1"))
+        fence = FenceDocument.from_mongo(found)
+        return fence if fence.fence >= seq else await self._change(fence, fence.model_copy(update={"fence": seq}))
+
+    async def _insert(self, fence: FenceDocument) -> FenceDocument:
+        try:
+            with store_errors():
+                await self._sends.insert_one(fence.to_mongo())
+        except DuplicateKeyError:
+            raise Wait("the fence has moved on", after=0.1) from None
+        return fence
+
+    async def _change(self, before: FenceDocument, after: FenceDocument) -> FenceDocument:
+        number = int(before.rev.rpartition("#")[2]) + 1
+        stamped = after.model_copy(update={"rev": f"{before.id}#{number}"})
+        with store_errors():
+            result = await self._sends.replace_one({"rev": before.rev}, stamped.to_mongo())
+        if not result.modified_count:
+            raise Wait("the fence has moved on", after=0.1)
+        return stamped
+
+
+def _stripped(send: SendDocument) -> SendDocument:
+    """What was not settled is settled now: a POST that may have arrived stays uncertain."""
+    settled = {"intent": "withheld", "fallback": "withheld", "unknown": "uncertain"}
+    state = settled.get(send.state, send.state)
+    if send.state == "intent" and (send.lease_until or send.repeats):
+        state = "uncertain"
+    return SendDocument(
+        id=send.id,
+        contact=f"erased_{digest(send.contact)}",
+        turn=send.turn,
+        seq=send.seq,
+        conversation_id="",
+        purpose="",
+        to="",
+        channel="",
+        body_hash="",
+        state=state,
+        status=send.status,
+        told=True,
+        erased=True,
+        created_at=send.created_at,
+        updated_at=send.updated_at,
+    )

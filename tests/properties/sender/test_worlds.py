@@ -1,0 +1,258 @@
+"""Whatever happens on either side of the wire, each part is on the handset once, in order, or somebody is told."""
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kit.errors import DependencyDown, Retry, Wait
+from kit.kafka.delivery import Delivery
+from kit.lanes import Run
+from kit.metrics import Metrics
+from kit.service import Tools
+from schemas.documents import SendDocument
+from schemas.events import Event, FenceRaised, Part, SendRequested
+from schemas.notices import ConversationTakenOver, MessageExpired, MessageUncertain, MessageUndeliverable
+from sender.delivery import DeliveryHandler
+from sender.effects import EffectLedger
+from sender.fences import Fences
+from sender.pacing import Pacer
+from sender.posting import Poster
+from sender.reconcile import Reconciliation
+from sender.statuses import StatusHandler
+from sender.telling import Teller
+from tests.contracts.runs import run_of
+from tests.properties.sender.world import (
+    EPOCH,
+    OURS,
+    USER,
+    Box,
+    Clock,
+    Crash,
+    FakeTwilio,
+    Perils,
+    Sends,
+    Troubles,
+    delivery,
+)
+from tests.virtual_loop import run_virtual
+
+WORLDS = int(os.environ.get("HILO_WORLDS", "500"))
+SHARES = 10
+METRICS = Metrics()
+Handle = Callable[[Run[Delivery]], Awaitable[None]]
+
+
+class Behind:
+    """What waits in the lane, at the moment somebody looks."""
+
+    def __init__(self, queue: "asyncio.Queue[Delivery]") -> None:
+        self._queue: Any = queue
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return iter(list(self._queue._queue))
+
+
+class Process:
+    """One process of the sender: its memory dies with it, the store does not."""
+
+    def __init__(self, world: "World") -> None:
+        tools = Tools("test", Clock(), METRICS)
+        box: Any = world.box
+        twilio: Any = world.twilio
+        database: Any = type("Database", (), {"sends": world.sends})
+        self.ledger = EffectLedger(database, tools.clock, 15)
+        teller = Teller(box, self.ledger, tools)
+        poster = Poster(self.ledger, twilio, teller, Pacer(tools.clock, 80), "https://x", tools)
+        fences = Fences(database, self.ledger, teller)
+        self.delivery = DeliveryHandler(self.ledger, poster, fences, world.reengage, tools)
+        self.statuses = StatusHandler(self.ledger, poster, teller, tools)
+        self.reconciliation = Reconciliation(self.ledger, twilio, self.statuses, tools)
+
+
+class World:
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.troubles = Troubles.drawn(self.dice)
+        self.perils = Perils(self.dice, self.troubles)
+        self.perils.on_pause = self._rebalance
+        self.sends = Sends(self.perils)
+        self.box = Box(self.perils)
+        self.callbacks: asyncio.Queue[Delivery] = asyncio.Queue()
+        self.twilio = FakeTwilio(self.perils, self.callbacks)
+        self.reengage = self.dice.choice(("", "HX1"))
+        self.records = self._drawn()
+        self.position = 0
+        self.owner = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _drawn(self) -> list[Delivery]:
+        events: list[Event] = []
+        for seq in range(1, self.dice.choice((1, 2, 3)) + 1):
+            events.append(self._reply(seq))
+            if self.dice.random() < 0.15:
+                events.append(FenceRaised(contact=USER, seq=seq + 1, turn=f"turn_{seq}", reason="takeover"))
+            if self.dice.random() < 0.2:
+                events.append(events[0])  # a replay
+        return [delivery(event, f"record_{number}") for number, event in enumerate(events)]
+
+    def _reply(self, seq: int) -> SendRequested:
+        texts = [self.dice.choice(("claro", "uno", f"texto {seq} {n}")) for n in range(self.dice.choice((1, 1, 2, 3)))]
+        return SendRequested(
+            contact=USER,
+            to=USER,
+            channel=OURS,
+            conversation_id="conv_1",
+            turn=f"turn_{seq}",
+            seq=seq,
+            purpose="reply",
+            parts=[Part(send_id=f"turn_{seq}-{n}", text=text) for n, text in enumerate(texts, 1)],
+            window_until=EPOCH + timedelta(hours=20),
+            not_after=EPOCH + timedelta(seconds=self.dice.choice((40, 3600, 3600))),
+        )
+
+    @property
+    def requests(self) -> list[SendRequested]:
+        found = [one.envelope.data for one in self.records]
+        return list({one.turn: one for one in found if isinstance(one, SendRequested)}.values())
+
+    def _rebalance(self) -> None:
+        """The group has lost patience with a paused process: another one takes its partitions."""
+        self.owner += 1
+        self._tasks.append(asyncio.ensure_future(self._lane()))
+
+    async def run(self) -> None:
+        statuses = asyncio.ensure_future(self._status_lane())
+        self._tasks.append(asyncio.ensure_future(self._lane()))
+        while self.position < len(self.records) or any(not task.done() for task in self._tasks):
+            await asyncio.gather(*self._tasks)
+        await self.twilio.idle()
+        while not self.callbacks.empty() and not statuses.done():  # noqa: ASYNC110  # in virtual time
+            await asyncio.sleep(10)
+        await asyncio.wait({statuses}, timeout=600)
+        self.troubles.crash = self.troubles.pause = 0
+        for _ in range(2):
+            await asyncio.sleep(13 * 3600)
+            await Process(self).reconciliation.once()
+        statuses.cancel()
+        with suppress(asyncio.CancelledError):
+            await statuses
+
+    async def _lane(self) -> None:
+        """The one owner works; a zombie goes on with what it has begun, and commits nothing."""
+        mine = self.owner
+        while self.position < len(self.records) and mine == self.owner:
+            position = self.position
+            run: Any = run_of(self.records[position])
+            run.behind = tuple(self.records[position + 1 :])
+            done = await self._settled(run, lambda process: process.delivery.handle, lambda: mine == self.owner)
+            if done and mine == self.owner:
+                self.position = position + 1
+
+    async def _status_lane(self) -> None:
+        while True:
+            record = await self.callbacks.get()
+            run: Any = run_of(record)
+            run.behind = Behind(self.callbacks)
+            await self._settled(run, lambda process: process.statuses.handle, lambda: True)
+
+    async def _settled(self, run: Run[Delivery], which: Callable[[Process], Handle], owned: Callable[[], bool]) -> bool:
+        process = Process(self)
+        while owned():
+            try:
+                await which(process)(run)
+            except (Wait, DependencyDown, Retry) as held:
+                await asyncio.sleep(held.after or 1)
+            except Crash:
+                process = Process(self)
+                await asyncio.sleep(self.dice.choice((1, 20)))
+            else:
+                return True
+        return False
+
+    def row(self, part: Part) -> SendDocument:
+        return SendDocument.from_mongo(self.sends.rows[part.send_id])
+
+    def notices(self, *kinds: type[Event]) -> list[Any]:
+        return [envelope.data for _, envelope in self.box.sent if isinstance(envelope.data, kinds)]
+
+
+def each_part_once_or_told(world: World) -> None:
+    told = world.notices(MessageExpired, MessageUncertain, MessageUndeliverable)
+    for request in world.requests:
+        of_reply = [one for one in told if one.send_id in {part.send_id for part in request.parts}]
+        for part in request.parts:
+            row = world.row(part)
+            made = [one for one in world.twilio.messages if one.send_id == part.send_id]
+            shown = [one for one in made if one.shown]
+            assert row.state not in {"intent", "unknown", "fallback"}, row
+            if len(shown) > 1:
+                the_documented_exception(world, part, shown)
+            elif not shown:
+                assert of_reply, (part, row)
+                assert row.state != "accepted" or row.status == "undelivered", row
+            else:
+                assert row.state in {"accepted", "uncertain"} or row.repeats, row
+
+
+def the_documented_exception(world: World, part: Part, shown: list[Any]) -> None:
+    """Neither callback nor list knew the first one for a minute; it is said, and it is one repeat."""
+    assert len(shown) == 2
+    again = shown[1].created
+    assert world.troubles.list_lag_s > 45
+    assert not [at for at in shown[0].told if at < again - timedelta(seconds=30)]
+    assert [one for one in world.notices(MessageUncertain) if one.send_id == part.send_id]
+
+
+def in_order(world: World) -> None:
+    first: dict[str, int] = {}
+    for number, message in enumerate(world.twilio.messages):
+        first.setdefault(message.send_id, number)
+    wanted = [part.send_id for request in world.requests for part in request.parts if part.send_id in first]
+    assert sorted(wanted, key=lambda one: first[one]) == wanted
+
+
+def the_final_status_is_right(world: World) -> None:
+    for request in world.requests:
+        for part in request.parts:
+            row = world.row(part)
+            made = {one.sid: one for one in world.twilio.messages if one.send_id == part.send_id}
+            if row.state == "accepted":
+                assert row.sid in made, row
+                end = made[row.sid or ""].status  # a lost `read` is not asked after: `delivered` is final
+                assert row.status in ({"read", "delivered"} if end == "read" else {end}), (row, made)
+
+
+def nothing_after_a_take_over(world: World) -> None:
+    for at, envelope in world.box.sent:
+        if isinstance(envelope.data, ConversationTakenOver):
+            fence = next(
+                one.envelope.data
+                for one in world.records
+                if isinstance(one.envelope.data, FenceRaised) and one.envelope.data.turn == envelope.data.turn
+            )
+            older = {part.send_id for one in world.requests if one.seq < fence.seq for part in one.parts}
+            assert not [one for one in world.twilio.messages if one.send_id in older and one.created > at]
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("share", range(SHARES))
+def test_worlds(share: int) -> None:
+    for seed in range(share, WORLDS, SHARES):
+        holder: list[World] = []
+
+        async def live(seed: int = seed, holder: list[World] = holder) -> None:
+            holder.append(World(seed))
+            await holder[0].run()
+
+        run_virtual(live)
+        for check in (each_part_once_or_told, in_order, the_final_status_is_right, nothing_after_a_take_over):
+            try:
+                check(holder[0])
+            except AssertionError as error:
+                raise AssertionError(f"seed {seed}, {holder[0].troubles}: {check.__name__}: {error}") from error
