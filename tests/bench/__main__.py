@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tests.bench
+from kit.service import calm_collector
 from tests.bench.harness import BENCHES, record
 
 
@@ -21,6 +22,7 @@ def main() -> int:
     parser.add_argument("name", nargs="?", choices=sorted(BENCHES), help="one of them; without it all run")
     given = parser.parse_args()
     table = Table("name", "ours", "other", "ratio", "unit", "the other is", box=None)
+    calm_collector()  # as every service does
     for name in [given.name] if given.name else sorted(BENCHES):
         result = record(name, uvloop.run(BENCHES[name]()))  # type: ignore[arg-type]  # a coroutine each
         table.add_row(name, f"{result.ours:g}", f"{result.other:g}", f"{result.ratio:g}", result.unit, result.other_is)
