@@ -14,7 +14,7 @@ $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit("Hilo needs Python 3.11 or newer, this is "+sys.version.split()[0]+": set PYTHON=") if sys.version_info < (3, 11) else 0'
 	@echo "Preparing .venv (once)…"
 	@$(PYTHON) -m venv .venv
-	@$(RUN)python -m pip install --quiet --disable-pip-version-check uv || { echo "Not finished: run make again."; exit 1; }
+	@$(RUN)python -m pip install --quiet --disable-pip-version-check uv
 
 # The stamp is written last: an interrupted sync runs again.
 $(READY): pyproject.toml uv.lock | $(UV)

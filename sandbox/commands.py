@@ -141,8 +141,9 @@ class _folder:  # noqa: N801  # a context manager that reads like a word
         self._path.mkdir(parents=True, exist_ok=True)
         return self._path
 
-    def __exit__(self, *_: object) -> None:
-        if not self._keep:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        crashed = isinstance(error, typer.Exit) and error.exit_code == 1  # then its logs are what is wanted
+        if not (self._keep or crashed):
             shutil.rmtree(self._path, ignore_errors=True)
 
 
