@@ -5,6 +5,7 @@ Evolution: only optional fields are added; a breaking change is a new type name;
 
 import re
 from datetime import datetime
+from functools import cache
 from typing import ClassVar, Literal
 
 from pydantic import AliasChoices, AliasGenerator, BaseModel, ConfigDict, Field
@@ -54,6 +55,7 @@ class Event(Record):
     version: ClassVar[int] = 1
 
     @classmethod
+    @cache  # asked for every record of every topic
     def type_name(cls) -> str:
         kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
         return f"hilo.{kebab}.v{cls.version}"

@@ -1,7 +1,6 @@
 """Records that could not be used: their bytes, key and headers unchanged, with where they came from and why."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from kit.clock import Clock
 from kit.kafka.outlet import Outlet
@@ -48,12 +47,9 @@ class DeadLetters:
             "reason": reason,
             "detail": detail[:1000],
             "attempts": str(attempts),
-            "at": self._now().isoformat(),
+            "at": self._clock.now().isoformat(),
         }
         headers = [*record.headers, *((PREFIX + name, value.encode()) for name, value in about.items())]
         await self._outlet.publish_record(DEAD_LETTERS.name, WireRecord(record.key, record.value, headers))
         self._metrics.count("hilo_dead_letters_total", topic=position.topic, reason=reason)
         self._log.error("record buried", position=str(position), reason=reason, detail=detail[:1000])
-
-    def _now(self) -> datetime:
-        return self._clock.now()
