@@ -15,10 +15,10 @@ from processor import decisions
 from processor.agent import context
 from processor.agent.calls import CallRecords
 from processor.agent.client import AgentClient, AgentUnavailableError, Answer, Question
-from processor.agent.safe import safe_reply
 from processor.conversation import State
 from processor.decisions import Draft, Policy, Run
 from processor.repository import AlreadyDecided, Repository
+from processor.texts import texts_for
 from processor.wording import wording
 from schemas.attributes import Envelope
 from schemas.contact import Contact
@@ -153,7 +153,7 @@ class TurnHandler:
         except AgentUnavailableError as error:
             if error.kind != "blocked":
                 return decisions.apologised(run, state, draft, error, self._policy)
-            words = safe_reply(draft.contact.language, self._policy.default_language)
+            words = texts_for(draft.contact.language, self._policy.default_language).safe
             answer = Answer([words], attempts=error.attempts)
         return decisions.answered(run, state, draft, answer, self._policy)
 

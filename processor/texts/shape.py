@@ -13,6 +13,8 @@ class Texts:
     """`{summary}`."""
     offer: str
     apology: str
+    safe: str
+    """When a guardrail stopped the agent: nothing of what stopped it."""
     stranger: str
     """Fills a template's name variable, which must not be empty."""
     no_summary: str
