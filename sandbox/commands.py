@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from sandbox.app import Sandbox
-from sandbox.demo import Demo, StepFailed, report
+from sandbox.demo import Demo, report
 from sandbox.layout import Layout, Ports, state_file
 from sandbox.screen import Screen
 from sandbox.stack.errors import StackError
@@ -122,10 +122,7 @@ async def _tell(layout: Layout, stop: asyncio.Event, console: Console, *, as_jso
     if not told.done():
         told.cancel()
         return 130
-    try:
-        await told
-    except StepFailed as error:
-        console.print(f"[red]Not seen: {error}[/red]")
+    await told
     report(story, console, as_json=as_json)
     return 0 if story.complete else 1
 

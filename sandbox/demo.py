@@ -17,7 +17,7 @@ from rich.table import Table
 
 from sandbox.layout import Layout
 
-__all__ = ["Demo", "StepFailed", "report"]
+__all__ = ["Demo", "report"]
 
 NAME, SUMMARY = "Ana", "tu cita del martes a las diez con la doctora Ruiz"
 GREETING = f"¡Hola {NAME}! 👋\n\nHace un momento hablamos sobre: {SUMMARY}\n\n¿En qué más puedo ayudarte?"
@@ -45,6 +45,8 @@ class Demo:
     console: Console
     steps: list[Step] = field(default_factory=list)
     complete: bool = False
+    missing: str | None = None
+    """What was not seen, where the story ended early."""
 
     def __post_init__(self) -> None:
         digits = f"{random.randrange(10**8):08d}"
@@ -52,15 +54,22 @@ class Demo:
         self.contact = f"+5255{digits}"  # the same person, canonical
 
     async def tell(self) -> None:
-        """Raises StepFailed at the first thing that is not seen."""
+        """Ends at the first thing that is not seen; `complete` or `missing` says so."""
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S + 10) as self.http:
-            await self._call()
-            await self._greeting()
-            await self._question()
-            answer = await self._answer()
-            await self._statuses(answer)
-            await self._closing()
-        self.complete = True
+            try:
+                await self._play()
+            except StepFailed as error:
+                self.missing = str(error)
+            else:
+                self.complete = True
+
+    async def _play(self) -> None:
+        await self._call()
+        await self._greeting()
+        await self._question()
+        answer = await self._answer()
+        await self._statuses(answer)
+        await self._closing()
 
     async def _call(self) -> None:
         call = {
@@ -96,13 +105,15 @@ class Demo:
     async def _statuses(self, bubble: dict[str, Any]) -> None:
         async with self._step("sent, delivered, read: on the phone and in the database"):
             await self._until("two blue ticks on the phone", lambda: self._ticked(bubble["sid"]))
-            told = await self._get("twilio_control", "/_sim/deliveries", kind="status", sid=bubble["sid"])
-            statuses = [one["status"] for one in told if one["http"] == 200]
-            self._say("Twilio", f"callbacks acknowledged: {', '.join(statuses)}")
-            self._require(statuses == ["sent", "delivered", "read"], "sent, delivered, read, each acknowledged once")
             await self._until(
                 "status read in the database", lambda: self._stored("sends", {"sid": bubble["sid"]}, "read")
             )
+            # The phone ticks when Twilio knows, which is before our answer to its callback.
+            expected = ["sent", "delivered", "read"]
+            await self._until("every callback acknowledged", lambda: self._acknowledged(bubble["sid"], expected))
+            statuses = await self._callbacks(bubble["sid"])
+            self._say("Twilio", f"callbacks acknowledged: {', '.join(statuses)}")
+            self._require(statuses == expected, "sent, delivered, read, each acknowledged once")
 
     async def _closing(self) -> None:
         async with self._step("a day later the hourly sweep closes the conversation"):
@@ -144,6 +155,14 @@ class Demo:
 
     async def _ticked(self, sid: str) -> bool:
         return any(one["sid"] == sid and one["tick"] == "read" for one in await self._ours())
+
+    async def _callbacks(self, sid: str) -> list[str]:
+        """The statuses that Twilio told and that we acknowledged, in its order."""
+        told = await self._get("twilio_control", "/_sim/deliveries", kind="status", sid=sid)
+        return [one["status"] for one in told if one["http"] == 200]
+
+    async def _acknowledged(self, sid: str, statuses: list[str]) -> bool:
+        return set(statuses) <= set(await self._callbacks(sid))
 
     async def _stored(self, collection: str, query: dict[str, Any], status: str) -> bool:
         client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(self.layout.mongodb_uri)
@@ -188,9 +207,12 @@ class Demo:
 
 def report(story: Demo, console: Console, *, as_json: bool) -> None:
     if as_json:
-        story_told = {"complete": story.complete, "steps": [asdict(one) for one in story.steps]}
-        print(json.dumps(story_told, ensure_ascii=False))  # noqa: T201
+        steps = [asdict(one) for one in story.steps]
+        told = {"complete": story.complete, "missing": story.missing, "steps": steps}
+        print(json.dumps(told, ensure_ascii=False))  # noqa: T201
         return
+    if story.missing:
+        console.print(f"[red]Not seen: {escape(story.missing)}[/red]")
     table = Table(box=None, header_style="bold")
     for column in ("", "step", "seconds"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
