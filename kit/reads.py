@@ -2,8 +2,16 @@
 
 from datetime import datetime
 
+from kit.ids import fence_id
 from kit.mongo import Database, store_errors
-from schemas.documents import ContactDocument, ConversationDocument, MessageDocument, SendDocument, TurnDocument
+from schemas.documents import (
+    ContactDocument,
+    ConversationDocument,
+    FenceDocument,
+    MessageDocument,
+    SendDocument,
+    TurnDocument,
+)
 
 __all__ = ["Reads"]
 
@@ -45,6 +53,18 @@ class Reads:
         with store_errors():
             cursor = self._database.sends.find({"_id": {"$in": ids}})
             return {one["_id"]: SendDocument.from_mongo(one) async for one in cursor}
+
+    async def send_with(self, sid: str) -> SendDocument | None:
+        """The part that Twilio gave this SID."""
+        with store_errors():
+            found = await self._database.sends.find_one({"sid": sid})
+        return SendDocument.from_mongo(found) if found else None
+
+    async def confirmed(self, contact: str) -> FenceDocument | None:
+        """The sender's fence of a contact, and which take-overs it has confirmed."""
+        with store_errors():
+            found = await self._database.sends.find_one({"_id": fence_id(contact)})
+        return FenceDocument.from_mongo(found) if found else None
 
     async def idle_since(self, moment: datetime) -> list[ConversationDocument]:
         """Open conversations, escalated ones too, in which nothing happened since `moment`."""

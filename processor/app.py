@@ -11,15 +11,26 @@ from kit.kafka.outlet import Outlet
 from kit.lanes import Limits
 from kit.mongo import Mongo
 from kit.probes import HttpServer, probes
+from kit.reads import Reads
 from kit.service import Service, Tools, run
+from kit.twilio import Twilio
 from processor.agent.calls import CallRecords
 from processor.agent.client import PersistentAgent
 from processor.agent.elevenlabs import ElevenLabsAgent
-from processor.decisions import Policy
+from processor.answering import Answering
+from processor.drafting import Drafting
+from processor.drafts import Policy
+from processor.hearing import Hearing
+from processor.identity import Links
+from processor.looking import Looking
+from processor.media import TwilioMedia
+from processor.presence import Presence
 from processor.relay import Relay
 from processor.repository import Repository
 from processor.settings import ProcessorSettings
-from processor.turns import TurnHandler
+from processor.thought import MOST_DRAFTS, Quiet
+from processor.transcribing import ElevenLabsTranscriber
+from processor.turns import TurnHandler, one_thought
 from schemas.topics import CALL_COMPLETED, CONTACT_LOG
 
 __all__ = ["build", "main"]
@@ -34,20 +45,34 @@ def build(settings: ProcessorSettings, tools: Tools) -> Service:
     url, key = settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value()
     agent = ElevenLabsAgent(url, key, tools.clock, size=settings.agent_max_sessions)
     http = PooledClient()
-    turns = TurnHandler(
-        Repository(mongo.database),
+    presence = Presence(Twilio(settings, http), tools.clock, tools.metrics)
+    media, transcriber = TwilioMedia(settings), ElevenLabsTranscriber(url, key)
+    hearing = Hearing(media.sound, transcriber, tools.metrics) if settings.transcription == "elevenlabs" else None
+    repository = Repository(mongo.database)
+    answering = Answering(
         _persistent(agent, settings, tools),
-        outlet,
-        policy(settings),
-        tools,
-        CallRecords(url, key, http, tools.clock),
+        tools.clock,
+        Quiet(settings.quiet_ms / 1000, settings.quiet_max_ms / 1000),
+        lambda: tools.metrics.count("hilo_drafts_stale_total"),
     )
-
+    drafting = Drafting(
+        repository,
+        answering,
+        Looking(repository, Reads(mongo.database), hearing),
+        policy(settings),
+        tools.clock,
+        calls=CallRecords(url, key, http, tools.clock),
+        presence=presence,
+        forget=agent.drop,
+    )
+    turns = TurnHandler(repository, drafting, outlet, policy(settings), Links(repository, outlet), tools)
     consumers = Consumers(
         settings,
         [
             Subscription(CALL_COMPLETED, relay.handle, on_buried=relay.rejected),
-            Subscription(CONTACT_LOG, turns.handle, limits=_limits(settings), on_revoked=agent.release),
+            Subscription(
+                CONTACT_LOG, turns.handle, cut=one_thought, limits=_limits(settings), on_revoked=agent.release
+            ),
         ],
         letters,
         tools,
@@ -57,6 +82,9 @@ def build(settings: ProcessorSettings, tools: Tools) -> Service:
         outlet,
         mongo,
         http,
+        media,
+        transcriber,
+        presence,
         agent,
         consumers,
     )
@@ -64,9 +92,9 @@ def build(settings: ProcessorSettings, tools: Tools) -> Service:
 
 
 def _limits(settings: ProcessorSettings) -> Limits:
-    """A turn may wait for a session behind every other lane; only then does its own time begin."""
-    rounds = 1 + settings.concurrency / settings.agent_max_sessions
-    return Limits(concurrency=settings.concurrency, handler_s=settings.agent_deadline_s * rounds + 15)
+    """A turn may wait for a session behind every other lane; only then does its own time begin, once for each draft."""
+    rounds = 1 + MOST_DRAFTS + settings.concurrency / settings.agent_max_sessions
+    return Limits(concurrency=settings.concurrency, handler_s=settings.agent_deadline_s * rounds + 45)
 
 
 def policy(settings: ProcessorSettings) -> Policy:
@@ -76,6 +104,7 @@ def policy(settings: ProcessorSettings) -> Policy:
         default_language=settings.default_language,
         greeting_template_sid=settings.greeting_template_sid,
         reply_max_age=timedelta(seconds=settings.reply_max_age_s),
+        turns_per_hour=settings.contact_turns_per_hour,
     )
 
 

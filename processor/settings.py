@@ -1,3 +1,5 @@
+from typing import Literal
+
 from pydantic import Field, SecretStr
 
 from kit.settings import ConsumerSettings, MongoSettings, TwilioSettings, Url
@@ -23,3 +25,9 @@ class ProcessorSettings(ConsumerSettings, MongoSettings, TwilioSettings):
         description="sockets to ElevenLabs at once, and at most 60 % of the plan's chat limit over all processes",
     )
     reply_max_age_s: float = Field(default=3600, gt=0, description="s; a reply is not shown later than this")
+    quiet_ms: float = Field(default=900, ge=0, description="ms of silence after a bubble that looks unfinished")
+    quiet_max_ms: float = Field(default=6000, ge=0, description="ms; no wait for the rest of a thought is longer")
+    contact_turns_per_hour: int = Field(default=60, ge=1, description="answered turns of one contact; more get none")
+    transcription: Literal["elevenlabs", "off"] = Field(
+        default="elevenlabs", description="who hears voice notes; off: the client is asked kindly to write"
+    )

@@ -4,15 +4,29 @@ from collections.abc import Callable
 
 from schemas.events import MessageReceived
 
-__all__ = ["wording"]
+__all__ = ["quoting", "wording"]
 
 Words = Callable[[MessageReceived], str]
+QUOTED = 300  # characters of a message that is replied to
 
 
-def wording(event: MessageReceived) -> str:
-    """Never empty: an agent that is asked nothing answers nothing, and the client waits in vain."""
+def wording(event: MessageReceived, heard: str | None = None) -> str:
+    """Never empty: an agent that is asked nothing answers nothing, and the client waits in vain.
+
+    `heard`: the words of a voice note, where somebody could make them out.
+    """
+    if heard:
+        return heard
     worded = KINDS.get(event.kind, _other)(event).strip()
     return worded or f"[The client sent a message without text: {event.kind}]"
+
+
+def quoting(words: str, quoted: str | None) -> str:
+    """The same, with the message it replies to. What is quoted is data: it cannot end the quotation."""
+    if not quoted:
+        return words
+    short = " ".join(quoted.split()).replace("«", "‹").replace("»", "›")[:QUOTED]
+    return f"[In reply to «{short}»] {words}"
 
 
 def _media(what: str) -> Words:
@@ -39,6 +53,10 @@ def _button(event: MessageReceived) -> str:
     return event.button.text if event.button and event.button.text else event.text
 
 
+def _reaction(event: MessageReceived) -> str:
+    return f"[The client reacted with {event.text.strip() or 'an emoji'}]"
+
+
 def _other(event: MessageReceived) -> str:
     if event.media:
         return _media("a file")(event)
@@ -51,6 +69,7 @@ KINDS: dict[str, Words] = {
     "audio": _media("a voice note that cannot be heard here; ask kindly to write instead"),
     "video": _media("a video"),
     "sticker": _media("a sticker"),
+    "reaction": _reaction,
     "document": _document,
     "contacts": _media("a contact card"),
     "location": _location,

@@ -13,10 +13,27 @@ from kit.logs import get_log
 from kit.metrics import Metrics
 from processor.agent.errors import AgentError, Kind
 
-__all__ = ["AgentClient", "AgentUnavailableError", "Answer", "Outcome", "PersistentAgent", "Question", "Seats"]
+__all__ = [
+    "AgentClient",
+    "AgentUnavailableError",
+    "Answer",
+    "Outcome",
+    "PersistentAgent",
+    "Progress",
+    "Question",
+    "Seats",
+]
 
 Outcome = Literal["replied", "no_reply", "escalated"]
 GRACE_S = 0.5  # an answer that is cut at the deadline is still handed over
+
+
+@dataclass(slots=True)
+class Progress:
+    """What came of a question so far, for whoever thinks of asking anew."""
+
+    tools: bool = False
+    """A tool has run, ours or theirs: asking again could do its work twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class Question:
     variables: Mapping[str, str] = field(default_factory=dict)
     history_mark: str = ""
     """Changes when something was said past the agent: an open session is told the history again only then."""
+    progress: Progress = field(default_factory=Progress, compare=False)
 
     @property
     def updates(self) -> list[tuple[str, str, str]]:

@@ -12,10 +12,10 @@ from pymongo.errors import DuplicateKeyError
 from kit.errors import StoreDown
 from kit.mongo import INDEXES, Database, Mongo
 from kit.settings import MongoSettings
-from processor import decisions
+from processor import calling, closing, decisions, drafts
 from processor.agent.client import Answer
 from processor.conversation import State
-from processor.decisions import Draft
+from processor.drafts import Draft
 from processor.repository import AlreadyDecided, Repository
 from schemas.attributes import Envelope
 from schemas.documents import TurnDocument
@@ -35,7 +35,7 @@ def simple(seq: int, *events: str, who: str = CONTACT) -> TurnDocument:
     """A turn that says nothing, at this place of the contact's story."""
     work = run(message(), ids=(events[0],))
     state = State(contact(id=who, seq=seq - 1))
-    turn = decisions.turn(work, state, Draft("ignored", contact(id=who)))
+    turn = drafts.turn(work, state, Draft("ignored", contact(id=who)))
     return turn.model_copy(update={"events": list(events), "contact": who, "slot": f"{who}#{seq}"})
 
 
@@ -66,14 +66,14 @@ async def one_turn(repository: Repository, event_id: str, event: Any, answer: li
         event = CloseRequested(conversation_id=seen.id, last_message_at=seen.last_message_at)
     work = run(event, ids=(event_id,))
     if isinstance(event, CallCompleted):
-        draft = decisions.called(work, state, call(id="call_1"), POLICY)
+        draft = calling.called(work, state, call(id="call_1"), POLICY)
     elif isinstance(event, CloseRequested):
-        draft = decisions.closed(work, state, event)
+        draft = closing.closed(work, state, state.conversation, event)
     else:
         envelopes: Sequence[Envelope[MessageReceived]] = work.events  # type: ignore[assignment]
-        received = decisions.received(work, state, envelopes)
+        received = decisions.received(work, state, envelopes, POLICY)
         draft = decisions.answered(work, state, received, Answer(answer), POLICY)
-    return decisions.turn(work, state, draft)
+    return drafts.turn(work, state, draft)
 
 
 async def stored(database: Database) -> dict[str, list[dict[str, Any]]]:

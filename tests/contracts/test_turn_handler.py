@@ -22,7 +22,8 @@ from schemas.topics import CONTACT_LOG
 from tests.conftest import FakeClock
 from tests.contracts.runs import run_of
 from tests.samples.examples import EXAMPLES
-from tests.unit.processor.states import CONTACT, NOW, POLICY, completed, message
+from tests.unit.processor.states import CONTACT, NOW, completed, message
+from tests.unit.processor.turning import handler
 
 pytestmark = pytest.mark.stack
 T = TypeVar("T")
@@ -147,7 +148,7 @@ class World:
     def process(self, fate: Fate | None = None) -> "Process":
         self.box.fate = fate or Fate()
         repository = MortalRepository(self.database, self.box.fate)
-        return Process(TurnHandler(repository, self.agent, self.box, POLICY, self.tools))  # type: ignore[arg-type]
+        return Process(handler(repository, self.agent, self.box, self.tools))
 
     def record(self, event_id: str, event: Event) -> Delivery:
         self._offset += 1

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from ops.agent_preflight import VARIABLES, preflight
-from processor.decisions import Draft, Run
-from processor.turns import TurnHandler
+from processor.agent.client import Progress
+from processor.drafts import Draft
+from processor.talk import Look, question_of
 from sandbox.elevenlabs import AgentFixture
 from sandbox.elevenlabs.agents import Limits, Queueing
 from sandbox.elevenlabs.rest import agent_json
@@ -75,8 +76,6 @@ def test_an_answer_without_its_fields_is_a_failure_and_no_crash(agent: dict[str,
 
 
 def test_it_knows_what_the_processor_sends() -> None:
-    handler = TurnHandler.__new__(TurnHandler)
-    handler._policy = POLICY
-    asked: Run = run(message())
-    question = handler._question(asked, state(), Draft("to_answer", contact(), conversation()), "hola")
+    draft = Draft("to_answer", contact(), conversation())
+    question = question_of(run(message()), state(), draft, "hola", [], Look(), POLICY, Progress())
     assert set(question.variables) == VARIABLES
