@@ -134,7 +134,8 @@ class Drafting:
             return talk.run, talk.draft
         if talk.unheard:
             return talk.run, decisions.write_instead(talk.run, state, talk.draft, self._policy)
-        return talk.run, await self._answered(talk)
+        draft = await self._answered(talk)
+        return talk.run, draft  # in this order: the run has grown meanwhile
 
     async def _handed_back(self, lane: LaneRun[Delivery], run: Run, state: State, event: HandedBack) -> Draft:
         look = await self._looking.look(state)

@@ -17,7 +17,7 @@ def erased(run: Run, state: State) -> Draft:
 
 
 def stripped(turn: TurnDocument) -> TurnDocument:
-    """Its id, place and events, under a hash: a replayed record is decided already."""
+    """Its id, places and events, under a hash: a replayed record is decided already."""
     name = ids.erased_id(turn.contact)
     return TurnDocument(
         id=turn.id,
@@ -25,6 +25,7 @@ def stripped(turn: TurnDocument) -> TurnDocument:
         seq=turn.seq,
         slot=f"{name}#{turn.seq}",
         events=turn.events,
+        positions=turn.positions,
         kind=turn.kind,
         outcome="erased",
         contact_after={},

@@ -10,6 +10,14 @@ __all__ = ["MAX_UNITS", "shorten", "split", "units"]
 MAX_UNITS = 1500
 LONGEST_GRAPHEME = 64  # characters; longer ones are no writing
 GRAPHEME = regex.compile(r"\X")
+PROTECTED = (
+    (regex.compile(r"```.+?```", regex.DOTALL), "```"),
+    (regex.compile(r"https?://\S+"), ""),
+    (regex.compile(r"(?<![\w*])\*(?=\S)[^\n]*?\S\*(?![\w*])"), "*"),
+    (regex.compile(r"(?<!\w)_(?=\S)[^\n]*?\S_(?!\w)"), "_"),
+    (regex.compile(r"(?<![\w~])~(?=\S)[^\n]*?\S~(?![\w~])"), "~"),
+)
+"""What a cut would break, and the mark that has to be closed and opened again where it cannot be helped."""
 CUTS = (regex.compile(r"\n\s*\n"), regex.compile(r"\n"), regex.compile(r"(?<=[.!?…])\s+"), regex.compile(r"\s+"))
 
 
@@ -18,12 +26,15 @@ def units(text: str) -> int:
 
 
 def split(text: str, limit: int = MAX_UNITS) -> list[str]:
-    """Bubbles in order; none is empty. Cut at a paragraph, else a line, a sentence, a word, else anywhere."""
+    """Bubbles in order; none is empty. Cut at a paragraph, else a line, a sentence, a word, else anywhere.
+
+    Addresses and formatted words stay whole where that can be; else the formatting is closed and opened again.
+    """
     bubbles, rest = [], text.strip()
     while units(rest) > limit:
-        cut = _cut(rest, limit)
-        bubbles.append(rest[:cut].rstrip())
-        rest = rest[cut:].lstrip()
+        cut, mark = _place(rest, limit)
+        bubbles.append(rest[:cut].rstrip() + mark)
+        rest = mark + rest[cut:].lstrip()
     return [bubble for bubble in [*bubbles, rest] if bubble]
 
 
@@ -32,6 +43,21 @@ def shorten(text: str, limit: int) -> str:
     if units(text) <= limit:
         return text
     return f"{text[: _cut(text, limit - 1)].rstrip()}…"
+
+
+def _place(text: str, limit: int) -> tuple[int, str]:
+    """Where to cut, and the mark that is open there."""
+    cut = _cut(text, limit)
+    found = [(match, mark) for pattern, mark in PROTECTED for match in pattern.finditer(text)]
+    broken = [(match, mark) for match, mark in found if match.start() < cut < match.end()]
+    if not broken:
+        return cut, ""
+    before = min(match.start() for match, _ in broken)
+    if before > _index(text, limit) // 3:
+        return before, ""
+    mark = max((mark for _, mark in broken), key=len)
+    inside = _cut(text, limit - len(mark))
+    return (inside, mark) if inside > len(mark) else (cut, "")
 
 
 def _cut(text: str, limit: int) -> int:

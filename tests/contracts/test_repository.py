@@ -20,10 +20,17 @@ from processor.repository import AlreadyDecided, Repository
 from schemas.attributes import Envelope
 from schemas.documents import TurnDocument
 from schemas.events import CallCompleted, CloseRequested, MessageReceived
+from tests.memory_mongo import MemoryMongo
 from tests.unit.processor.states import CHANNEL, CONTACT, POLICY, call, completed, contact, message, run
 
 pytestmark = pytest.mark.stack
 COLLECTIONS = ("contacts", "conversations", "messages", "calls")
+
+
+@pytest.fixture(params=["wire", "memory"])
+def database(request: pytest.FixtureRequest) -> Any:
+    """Both stores behave alike: what worlds in memory show is true of the real one."""
+    return request.getfixturevalue("wire_database") if request.param == "wire" else MemoryMongo()
 
 
 @pytest.fixture
@@ -213,12 +220,12 @@ async def test_nothing_is_found_where_nothing_is(repository: Repository) -> None
     assert await repository.turns_with([]) == []
 
 
-async def test_indexes_made_twice_are_harmless(database: Database, mongo_uri: str) -> None:
-    mongo = Mongo(MongoSettings(mongodb_uri=mongo_uri, mongodb_database=database.name, _env_file=None))
+async def test_indexes_made_twice_are_harmless(wire_database: Database, mongo_uri: str) -> None:
+    mongo = Mongo(MongoSettings(mongodb_uri=mongo_uri, mongodb_database=wire_database.name, _env_file=None))
     await mongo.start()
     await mongo.start()
     for name, indexes in INDEXES.items():
-        made = {next(iter(one["key"])): one for one in await database[name].list_indexes().to_list(None)}
+        made = {next(iter(one["key"])): one for one in await wire_database[name].list_indexes().to_list(None)}
         assert set(made) == {"_id", *(index.field for index in indexes)}
         for index in indexes:
             assert bool(made[index.field].get("unique")) is index.unique
