@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections import Counter
-from typing import Any
 
 import pytest
 
@@ -147,13 +146,21 @@ def counts_are_right(world: World) -> None:
 
 
 def the_bot_is_silent_where_it_has_to_be(world: World) -> None:
-    before: dict[str, dict[str, Any]] = {}
+    """Judged by the records themselves, in the order in which they were decided."""
+    records = {one.envelope.id: one.envelope.data for one in world.log.records}
+    taken: set[str] = set()
+    stopped: set[str] = set()
     for turn in world.turns:
-        was = before.get(turn.contact, {})
-        said = {one.data["purpose"] for one in turn.outbound if one.type == SendRequested.type_name()}
-        if was.get("opted_out") or (was.get("escalated") and turn.kind != HandedBack.type_name()):
-            assert not said & BOT, turn
-        before[turn.contact] = turn.contact_after
+        said = {one.data["purpose"] for one in turn.outbound if one.type == SendRequested.type_name()} & BOT
+        event = records[turn.events[0]]
+        if isinstance(event, HandedBack):
+            taken.discard(turn.contact)
+        silent = turn.contact in taken | stopped
+        assert not (silent and said), turn
+        taken |= {turn.contact} if isinstance(event, TakenOver) else set()
+        words = event.text if isinstance(event, MessageReceived) else ""
+        stopped |= {turn.contact} if words == "STOP" else set()
+        stopped -= {turn.contact} if words in {"ALTA", "sí"} else set()
 
 
 def a_thought_goes_to_one_agent_call_at_most_thrice(world: World) -> None:

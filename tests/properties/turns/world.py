@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from pymongo.errors import AutoReconnect
@@ -140,6 +139,10 @@ class Process:
     async def _io(self) -> None:
         dice = self._world.dice
         await asyncio.sleep(dice.random() * 0.01)
+        if self.owner and self._world.troubles.zombies and dice.random() < 0.02:
+            self._world.troubles.zombies -= 1
+            self._world.overtake()
+            await asyncio.sleep(dice.choice((0.5, 3, 20, 60)))  # it does not know; meanwhile another one works
         if dice.random() < self._world.troubles.store:
             raise AutoReconnect("away")
 
@@ -184,6 +187,8 @@ class World:
     crashes: list[BaseException] = field(default_factory=list)
     buried: list[Any] = field(default_factory=list)
 
+    overtake: Callable[[], None] = lambda: None  # the fleet's, once there is one
+
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
         self.troubles = Troubles.drawn(self.dice)
@@ -220,12 +225,12 @@ class Fleet:
         self._world = world
         self._zombies: list[Process] = []
         self._owner = Process(world, 0)
+        world.overtake = self._overtake
 
     async def trouble(self, until: float) -> None:
         """Kill, overtake and replay at random moments, and then let one process finish."""
         world, loop = self._world, asyncio.get_running_loop()
-        happenings = ["kill"] * world.troubles.kills + ["zombie"] * world.troubles.zombies
-        happenings += ["replay"] * world.troubles.replays
+        happenings = ["kill"] * world.troubles.kills + ["replay"] * world.troubles.replays
         moments = sorted((world.dice.uniform(0, until), what) for what in happenings)
         for moment, what in moments:
             while loop.time() < moment:  # in virtual time
@@ -237,14 +242,16 @@ class Fleet:
 
     def _happen(self, what: str) -> None:
         world = self._world
-        if what == "zombie":
-            self._owner.owner = False
-            self._zombies.append(self._owner)
-        else:
-            self._owner.kill()
+        self._owner.kill()
         if what == "replay":
             world.committed = world.dice.randrange(world.committed + 1)
         self._owner = Process(world, world.committed)
+
+    def _overtake(self) -> None:
+        """The group has lost patience with a paused process: another one takes its partition."""
+        self._owner.owner = False
+        self._zombies.append(self._owner)
+        self._owner = Process(self._world, self._world.committed)
 
     async def _settle(self) -> None:
         self._world.troubles.store = self._world.troubles.broker = 0
@@ -255,7 +262,3 @@ class Fleet:
                 self._owner.commit()
         for one in processes:
             one.kill()
-
-
-def later(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)
