@@ -95,13 +95,14 @@ class Answering:
 
     async def _quietly(self, thought: Thought, waited_s: float) -> float:
         """Wait for more of the thought, without a permit; for how long, in seconds."""
-        began = self._clock.monotonic()
-        while (left := self._left(thought, self._patience(thought, waited_s).ask_s)) > 0:
+        began, before = self._clock.monotonic(), waited_s
+        while (left := self._left(thought, self._patience(thought, before).ask_s)) > 0:
             more = await thought.lane.linger(left)
             self._require_welcome(thought)
             if not more:
                 break
-            await thought.take()
+            if await thought.take():
+                before = waited_s + self._clock.monotonic() - began
         return self._clock.monotonic() - began
 
     async def _stale_while(
