@@ -4,7 +4,6 @@ Unique indexes are those of `kit.mongo.INDEXES`. That it behaves like the real t
 contract tests, which run on it too.
 """
 
-import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -58,7 +57,7 @@ class Collection:
         await self._io()
         found = next(iter(self._matching(query)), None)
         await self._io()
-        return copy.deepcopy(found)
+        return dict(found) if found else None
 
     def find(self, query: Query, _fields: Any = None) -> "Cursor":
         return Cursor(lambda: self._matching(query), self._io)
@@ -122,8 +121,9 @@ class Collection:
         for index in INDEXES.get(self._name, ()):
             if index.unique and self._taken(row, index.field):
                 raise DuplicateKeyError(index.field)
-        self._rows[row["_id"]] = copy.deepcopy(row)
-        self._history.append((self._name, copy.deepcopy(row)))
+        kept = dict(row)  # shallow: nobody changes what is inside a document
+        self._rows[row["_id"]] = kept
+        self._history.append((self._name, kept))
 
     def _taken(self, row: Row, field: str) -> bool:
         if field not in row:
@@ -155,7 +155,7 @@ class Cursor:
 
     async def to_list(self, _length: int | None) -> list[Row]:
         await self._io()
-        found = copy.deepcopy(self._find())
+        found = [dict(row) for row in self._find()]
         for field, direction in reversed(self._order):
             found.sort(key=lambda row: row[field], reverse=direction < 0)  # used at once
         await self._io()
