@@ -71,7 +71,12 @@ def build(settings: ProcessorSettings, tools: Tools) -> Service:
         [
             Subscription(CALL_COMPLETED, relay.handle, on_buried=relay.rejected),
             Subscription(
-                CONTACT_LOG, turns.handle, cut=one_thought, limits=_limits(settings), on_revoked=agent.release
+                CONTACT_LOG,
+                turns.handle,
+                cut=one_thought,
+                on_buried=turns.buried,
+                on_revoked=agent.release,
+                limits=_limits(settings),
             ),
         ],
         letters,

@@ -18,7 +18,7 @@ from schemas.attributes import Envelope
 from schemas.events import MessageReceived
 from schemas.notices import AgentUnavailable
 
-__all__ = ["answered", "apologised", "discarded", "received", "texts_of", "write_instead"]
+__all__ = ["answered", "apologised", "buried", "discarded", "received", "texts_of", "write_instead"]
 
 APOLOGIES = 3  # in a row; then a person has to look
 
@@ -85,6 +85,21 @@ def apologised(run: Run, state: State, draft: Draft, error: AgentUnavailableErro
     text = texts_of(state, draft, policy).apology
     sorry = show(run, state, sorry, "apology", [text], not_after=not_after(run, policy))
     return sorry if apologies < APOLOGIES else escalated(run, sorry, "the agent failed repeatedly", _summary(draft))
+
+
+def buried(run: Run, state: State, policy: Policy) -> Draft:
+    """A message that nobody could handle: its client hears an apology all the same, and the main backend a notice.
+
+    Nothing of the message is looked at but where it came from: something in it may be what nobody could handle.
+    """
+    event = run.events[0].data
+    assert isinstance(event, MessageReceived)  # noqa: S101
+    draft = Draft("buried", state.contact.model_copy(update={"address": event.address, "channel": event.channel}))
+    draft = opened(run, state, draft, event.channel, source="inbound", phone=event.address)
+    if rules.silent(draft.contact, draft.conversation):
+        return draft
+    error = AgentUnavailableError(0, "the message could not be handled; it is in dead.letters")
+    return replace(apologised(run, state, draft, error, policy), outcome="buried")
 
 
 def write_instead(run: Run, state: State, draft: Draft, policy: Policy) -> Draft:

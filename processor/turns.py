@@ -1,21 +1,24 @@
 """The lane's handler: every record of `contact.log` ends in exactly one turn, and a turn's effects happen once."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+from kit.errors import DependencyDown
+from kit.kafka.dead_letters import Position
 from kit.kafka.delivery import Delivery
 from kit.kafka.outlet import Outlet
 from kit.lanes import Run as LaneRun
 from kit.logs import get_log
 from kit.service import Tools
 from kit.tracing import outgoing
-from processor import drafts, optout
+from processor import decisions, drafts, optout
 from processor.drafting import Drafting
 from processor.drafts import Policy, Run
 from processor.identity import Links
 from processor.repository import AlreadyDecided, Repository
 from schemas.attributes import Envelope
 from schemas.contact import Contact
-from schemas.documents import EventDocument, TurnDocument
+from schemas.documents import ContactDocument, EventDocument, TurnDocument
 from schemas.events import EraseRequested, Event, MessageReceived
 from schemas.topics import MESSAGE_OUTBOUND, SYSTEM_NOTICES, Topic
 
@@ -61,11 +64,7 @@ class TurnHandler:
         while fresh := await self._undecided(lane.records):
             if await self._links.forwarded(fresh):
                 return
-            contact = await self._repository.contact(fresh[0].envelope.contact)
-            older = await self._repository.turn_at(f"{contact.id}#{contact.seq + 1}")
-            if older:  # decided by somebody who did not live to finish it
-                await self._finish(older)
-                continue
+            contact = await self._standing(fresh[0])
             await self._links.learn(contact, fresh)
             fresh = fresh[:1] if contact.opted_out else fresh  # each may be the one that says yes
             state = await self._repository.state(contact, self._channel(fresh[0], contact.channel))
@@ -79,6 +78,36 @@ class TurnHandler:
             await self._finish(turn)
             await self._drafting.after(draft)
             self._report(turn, self._tools.clock.monotonic() - began)
+
+    async def buried(self, _position: Position, _error: Exception, record: Delivery | None) -> None:
+        """A client whose message went to `dead.letters` does not meet silence. Raises StoreDown, BrokerDown."""
+        if record is None or not isinstance(record.envelope.data, MessageReceived):
+            return
+        try:
+            await self._apologise(record)
+        except DependencyDown:
+            raise
+        except Exception:  # noqa: BLE001  # what made the message unusable may spoil this too; it is buried by now
+            self._log.exception("no apology for a buried message", event_id=record.envelope.id)
+
+    async def _apologise(self, record: Delivery) -> None:
+        while fresh := await self._undecided([record]):
+            contact = await self._standing(fresh[0])
+            state = await self._repository.state(contact, self._channel(record, contact.channel))
+            run = self._run(fresh)
+            turn = drafts.turn(run, state, decisions.buried(run, state, self._policy))
+            with suppress(AlreadyDecided):
+                await self._repository.decide(turn)
+                await self._finish(turn)
+
+    async def _standing(self, record: Delivery) -> ContactDocument:
+        """The contact as its last turn left it, once what somebody decided and did not live to finish is finished."""
+        while True:
+            contact = await self._repository.contact(record.envelope.contact)
+            older = await self._repository.turn_at(f"{contact.id}#{contact.seq + 1}")
+            if older is None:
+                return contact
+            await self._finish(older)
 
     async def _undecided(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Finish the turns these records already have; return the records that have none, each once."""

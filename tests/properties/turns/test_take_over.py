@@ -18,6 +18,7 @@ from kit.service import Tools
 from schemas.attributes import Envelope
 from schemas.events import HandedBack, MessageReceived, OperatorSaid, SendRequested, TakenOver
 from schemas.notices import ConversationTakenOver
+from schemas.topics import MESSAGE_OUTBOUND
 from sender.delivery import DeliveryHandler
 from sender.effects import EffectLedger
 from sender.fences import Fences
@@ -34,6 +35,7 @@ WORLDS = int(os.environ.get("HILO_TAKE_OVERS", os.environ.get("HILO_WORLDS", "20
 SHARES = 8
 USER, CHANNEL = "+34600111222", "+14155238886"
 BOT = {"reply", "greeting", "apology"}
+OUTBOUND = {event.type_name() for event in MESSAGE_OUTBOUND.events}
 METRICS = Metrics()
 
 
@@ -56,6 +58,8 @@ class Sending:
         self.perils.on_pause = self._overtaken
 
     def arrived(self, envelope: Envelope[Any]) -> None:
+        if envelope.type not in OUTBOUND:
+            return
         self.log.append(Delivery(envelope, Position("message.outbound", 0, len(self.log))))
         self._news.set()
 
@@ -119,7 +123,7 @@ class Sending:
 async def live(world: World) -> Sending:
     world.troubles.escalates = 0.0
     sending = Sending(world)
-    world.published = lambda _topic, envelope: _out(world, sending, envelope)  # type: ignore[method-assign]
+    world.on_published = sending.arrived
     fleet, lane = Fleet(world), asyncio.create_task(sending.lane())
     writing = asyncio.create_task(write(world))
     await fleet.trouble(until=60)
@@ -131,12 +135,6 @@ async def live(world: World) -> Sending:
     await sending.stop()
     await sending.twilio.idle()
     return sending
-
-
-def _out(world: World, sending: Sending, envelope: Envelope[Any]) -> None:
-    world.out.append(("", envelope))
-    if envelope.type in {"hilo.send-requested.v1", "hilo.fence-raised.v1", "hilo.erase-sends.v1"}:
-        sending.arrived(envelope)
 
 
 async def write(world: World) -> None:

@@ -189,6 +189,8 @@ class World:
 
     overtake: Callable[[], None] = lambda: None  # the fleet's, once there is one
 
+    on_published: Callable[[Envelope[Any]], None] = lambda _: None  # whoever reads the topics
+
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
         self.troubles = Troubles.drawn(self.dice)
@@ -208,6 +210,7 @@ class World:
 
     def published(self, topic: str, envelope: Envelope[Event]) -> None:
         self.out.append((topic, envelope))
+        self.on_published(envelope)
 
     def append(self, name: str, event: Event, contact: str) -> None:
         self.log.append(Envelope(name, "hilo/test", self.tools.clock.now(), Contact(contact), event))
