@@ -41,7 +41,11 @@ class Reads:
     async def messages(self, conversation: str, limit: int = 50) -> list[MessageDocument]:
         """The last ones, oldest first."""
         with store_errors():
-            cursor = self._database.messages.find({"conversation_id": conversation}).sort("timestamp", -1).limit(limit)
+            cursor = (
+                self._database.messages.find({"conversation_id": conversation})
+                .sort([("timestamp", -1), ("_id", -1)])
+                .limit(limit)
+            )
             return [MessageDocument.from_mongo(one) async for one in cursor][::-1]
 
     async def turns(self, events: list[str]) -> list[TurnDocument]:

@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 HISTORY = 20
+LINE = 2000  # characters of a remembered line; the message itself is stored whole
 WINDOW = timedelta(hours=24)  # WhatsApp: free text is allowed this long after the client's last message
 TRANSITIONS: dict[tuple[Status, str], Status] = {
     ("active", "close"): "closed",
@@ -139,7 +140,7 @@ def wrote(
     """The client's messages, counted and remembered; `heard` has the words of voice notes, by event id."""
     heard = heard or {}
     messages = [_inbound(conversation, event_id, event, heard.get(event_id)) for event_id, event in events]
-    lines = [HistoryLine(role="client", text=one.content, at=one.timestamp, id=one.id) for one in messages]
+    lines = [HistoryLine(role="client", text=one.content[:LINE], at=one.timestamp, id=one.id) for one in messages]
     after = _after(conversation, messages, lines).model_copy(update={"client_wrote": True})
     return after, messages
 

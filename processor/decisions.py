@@ -12,7 +12,7 @@ from processor.conversation import State
 from processor.drafts import Draft, Policy, Run, escalated, not_after, noticed, opened, show
 from processor.formatting import formatted
 from processor.language import language_of
-from processor.parts import split
+from processor.parts import bubbles
 from processor.texts import Texts, texts_for
 from schemas.attributes import Envelope
 from schemas.events import MessageReceived
@@ -56,7 +56,7 @@ def answered(run: Run, state: State, draft: Draft, answer: Answer, policy: Polic
     """The agent's words as bubbles; none where it chose to say nothing."""
     agent = {"conversation_id": answer.conversation_id, "attempts": answer.attempts, "seconds": answer.seconds}
     told = replace(draft, raw_reply=answer.messages, agent=agent | {"tools": answer.tools})
-    texts = [bubble for message in answer.messages for bubble in split(formatted(message))]
+    texts = bubbles([formatted(message) for message in answer.messages])
     if texts:
         contact = told.contact.model_copy(update={"apologies": 0})
         told = replace(told, outcome="replied", contact=contact)

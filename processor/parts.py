@@ -3,11 +3,14 @@
 Twilio refuses more than 1,600 characters (error 21617) without saying in which unit: UTF-16 is the safe reading.
 """
 
+from collections.abc import Sequence
+
 import regex
 
-__all__ = ["MAX_UNITS", "shorten", "split", "units"]
+__all__ = ["MAX_UNITS", "MOST_PARTS", "bubbles", "shorten", "split", "units"]
 
 MAX_UNITS = 1500
+MOST_PARTS = 6  # nobody reads more at once, and WhatsApp slows a number down that floods one person
 LONGEST_GRAPHEME = 64  # characters; longer ones are no writing
 GRAPHEME = regex.compile(r"\X")
 PROTECTED = (
@@ -38,6 +41,14 @@ def split(text: str, limit: int = MAX_UNITS) -> list[str]:
     return [bubble for bubble in [*bubbles, rest] if bubble]
 
 
+def bubbles(texts: Sequence[str], most: int = MOST_PARTS) -> list[str]:
+    """What is said in one turn: `most` bubbles at most, the last one cut short where there is more."""
+    found = [bubble for text in texts for bubble in split(text)]
+    if len(found) <= most:
+        return found
+    return [*found[: most - 1], f"{shorten(found[most - 1], MAX_UNITS - 2)} …"]
+
+
 def shorten(text: str, limit: int) -> str:
     """At most `limit` units, an ellipsis at the end if something was cut."""
     if units(text) <= limit:
@@ -52,8 +63,8 @@ def _place(text: str, limit: int) -> tuple[int, str]:
     broken = [(match, mark) for match, mark in found if match.start() < cut < match.end()]
     if not broken:
         return cut, ""
-    before = min(match.start() for match, _ in broken)
-    if before > _index(text, limit) // 3:
+    before, whole = min((match.start(), match.group()) for match, _ in broken)
+    if before and (units(whole) <= limit or before > _index(text, limit) // 3):
         return before, ""
     mark = max((mark for _, mark in broken), key=len)
     inside = _cut(text, limit - len(mark))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from processor import conversation as rules
 from processor.conversation import State
 from processor.drafts import Draft, Policy, Run, fenced, not_after, opened, show
-from processor.parts import split
+from processor.parts import bubbles
 from schemas.documents import HistoryLine
 from schemas.events import FenceRaised, HandedBack, OperatorSaid, TakenOver
 
@@ -58,4 +58,4 @@ def said(run: Run, state: State, event: OperatorSaid, policy: Policy) -> Draft:
         return replace(draft, outcome="opted_out")
     channel = event.channel or state.contact.channel or policy.channels[0]
     draft = opened(run, state, draft, channel, source="manual", phone=state.contact.address or run.contact)
-    return show(run, state, draft, "operator", split(event.text), not_after=not_after(run, policy), by=event.by)
+    return show(run, state, draft, "operator", bubbles([event.text]), not_after=not_after(run, policy), by=event.by)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
-from kit.errors import DependencyDown
+from kit.errors import DependencyDown, Poison
 from kit.kafka.dead_letters import Position
 from kit.kafka.delivery import Delivery
 from kit.kafka.outlet import Outlet
@@ -17,7 +18,7 @@ from processor.drafts import Policy, Run
 from processor.identity import Links
 from processor.repository import AlreadyDecided, Repository
 from schemas.attributes import Envelope
-from schemas.contact import Contact
+from schemas.contact import Contact, UnusableAddress, parse_address
 from schemas.documents import ContactDocument, EventDocument, TurnDocument
 from schemas.events import EraseRequested, Event, MessageReceived
 from schemas.topics import MESSAGE_OUTBOUND, SYSTEM_NOTICES, Topic
@@ -59,8 +60,12 @@ class TurnHandler:
         self._log = get_log("turns")
 
     async def handle(self, lane: LaneRun[Delivery]) -> None:
-        """One run of one contact, and what joins it meanwhile. Raises StoreDown, BrokerDown; a repeat is harmless."""
+        """One run of one contact, and what joins it meanwhile. Raises StoreDown, BrokerDown; a repeat is harmless.
+
+        Raises Poison for a record whose key names nobody.
+        """
         began = self._tools.clock.monotonic()
+        _require_somebody(lane.records[0])
         while fresh := await self._undecided(lane.records):
             if await self._links.forwarded(fresh):
                 return
@@ -84,6 +89,7 @@ class TurnHandler:
         if record is None or not isinstance(record.envelope.data, MessageReceived):
             return
         try:
+            _require_somebody(record)
             await self._apologise(record)
         except DependencyDown:
             raise
@@ -119,7 +125,14 @@ class TurnHandler:
             decided.update(turn.events)
             if not turn.done:
                 await self._finish(turn)
-        return [one for event, one in wanted.items() if event not in decided]
+        return [self._timely(one) for event, one in wanted.items() if event not in decided]
+
+    def _timely(self, record: Delivery) -> Delivery:
+        """A message from the future, by somebody's wrong clock, came now: or its conversation would never be idle."""
+        event, now = record.envelope.data, self._tools.clock.now()
+        if not isinstance(event, MessageReceived) or event.received_at <= now:
+            return record
+        return replace(record, envelope=replace(record.envelope, data=event.model_copy(update={"received_at": now})))
 
     async def _finish(self, turn: TurnDocument) -> None:
         await self._repository.project(turn)
@@ -167,6 +180,13 @@ class TurnHandler:
             stale=len(turn.superseded),
             seconds=round(seconds, 3),
         )
+
+
+def _require_somebody(record: Delivery) -> None:
+    try:
+        parse_address(record.envelope.contact)
+    except UnusableAddress as error:
+        raise Poison("unusable_contact", f"the record's key is {error}") from None
 
 
 def _ordinary(delivery: Delivery) -> MessageReceived | None:

@@ -1,5 +1,6 @@
 """What a client sent, in words an agent can read. Pure; a kind nobody knows is named, never dropped."""
 
+import re
 from collections.abc import Callable
 
 from schemas.events import MessageReceived
@@ -7,6 +8,8 @@ from schemas.events import MessageReceived
 __all__ = ["quoting", "wording"]
 
 Words = Callable[[MessageReceived], str]
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed: nobody typed them
+LONGEST = 16_000  # characters; WhatsApp's own limit is 4,096, and a document of MongoDB ends at 16 MB
 QUOTED = 300  # characters of a message that is replied to
 
 
@@ -16,8 +19,8 @@ def wording(event: MessageReceived, heard: str | None = None) -> str:
     `heard`: the words of a voice note, where somebody could make them out.
     """
     if heard:
-        return heard
-    worded = KINDS.get(event.kind, _other)(event).strip()
+        return heard[:LONGEST]
+    worded = CONTROL.sub("", KINDS.get(event.kind, _other)(event)).strip()[:LONGEST]
     return worded or f"[The client sent a message without text: {event.kind}]"
 
 
