@@ -39,61 +39,46 @@ __all__ = ["build", "main"]
 def build(settings: ProcessorSettings, tools: Tools) -> Service:
     service = Service(tools)
     outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
-    mongo = Mongo(settings)
-    letters = DeadLetters(outlet, tools.clock, tools.metrics)
-    relay = Relay(outlet, tools)
+    mongo, http = Mongo(settings), PooledClient()
+    relay, rules = Relay(outlet, tools), policy(settings)
     url, key = settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value()
     agent = ElevenLabsAgent(url, key, tools.clock, size=settings.agent_max_sessions)
-    http = PooledClient()
     presence = Presence(Twilio(settings, http), tools.clock, tools.metrics)
     media, transcriber = TwilioMedia(settings), ElevenLabsTranscriber(url, key)
     hearing = Hearing(media.sound, transcriber, tools.metrics) if settings.transcription == "elevenlabs" else None
     repository = Repository(mongo.database)
-    answering = Answering(
-        _persistent(agent, settings, tools),
-        tools.clock,
-        Quiet(settings.quiet_ms / 1000, settings.quiet_max_ms / 1000),
-        lambda: tools.metrics.count("hilo_drafts_stale_total"),
-    )
     drafting = Drafting(
         repository,
-        answering,
+        _answering(agent, settings, tools),
         Looking(repository, Reads(mongo.database), hearing),
-        policy(settings),
+        rules,
         tools.clock,
         calls=CallRecords(url, key, http, tools.clock),
         presence=presence,
         forget=agent.drop,
     )
-    turns = TurnHandler(repository, drafting, outlet, policy(settings), Links(repository, outlet), tools)
-    consumers = Consumers(
-        settings,
-        [
-            Subscription(CALL_COMPLETED, relay.handle, on_buried=relay.rejected),
-            Subscription(
-                CONTACT_LOG,
-                turns.handle,
-                cut=one_thought,
-                on_buried=turns.buried,
-                on_revoked=agent.release,
-                limits=_limits(settings),
-            ),
-        ],
-        letters,
-        tools,
-    )
-    service.parts = (
-        HttpServer(probes(service), settings.health_port, "HEALTH_PORT"),
-        outlet,
-        mongo,
-        http,
-        media,
-        transcriber,
-        presence,
-        agent,
-        consumers,
-    )
+    turns = TurnHandler(repository, drafting, outlet, rules, Links(repository, outlet), tools)
+    letters = DeadLetters(outlet, tools.clock, tools.metrics)
+    consumers = Consumers(settings, _subscriptions(settings, relay, turns, agent), letters, tools)
+    health = HttpServer(probes(service), settings.health_port, "HEALTH_PORT")
+    service.parts = (health, outlet, mongo, http, media, transcriber, presence, agent, consumers)
     return service
+
+
+def _subscriptions(
+    settings: ProcessorSettings, relay: Relay, turns: TurnHandler, agent: ElevenLabsAgent
+) -> list[Subscription]:
+    return [
+        Subscription(CALL_COMPLETED, relay.handle, on_buried=relay.rejected),
+        Subscription(
+            CONTACT_LOG,
+            turns.handle,
+            cut=one_thought,
+            on_buried=turns.buried,
+            on_revoked=agent.release,
+            limits=_limits(settings),
+        ),
+    ]
 
 
 def _limits(settings: ProcessorSettings) -> Limits:
@@ -113,8 +98,8 @@ def policy(settings: ProcessorSettings) -> Policy:
     )
 
 
-def _persistent(agent: ElevenLabsAgent, settings: ProcessorSettings, tools: Tools) -> PersistentAgent:
-    return PersistentAgent(
+def _answering(agent: ElevenLabsAgent, settings: ProcessorSettings, tools: Tools) -> Answering:
+    persistent = PersistentAgent(
         agent,
         tools.clock,
         tools.metrics,
@@ -122,6 +107,8 @@ def _persistent(agent: ElevenLabsAgent, settings: ProcessorSettings, tools: Tool
         backoff_s=settings.agent_backoff_s,
         deadline_s=settings.agent_deadline_s,
     )
+    quiet = Quiet(settings.quiet_ms / 1000, settings.quiet_max_ms / 1000)
+    return Answering(persistent, tools.clock, quiet, lambda: tools.metrics.count("hilo_drafts_stale_total"))
 
 
 def main() -> int:
