@@ -32,8 +32,9 @@ def build(settings: ProcessorSettings, tools: Tools) -> Service:
     letters = DeadLetters(outlet, tools.clock, tools.metrics)
     relay = Relay(outlet, tools)
     url, key = settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value()
-    agent = ElevenLabsAgent(url, key, tools.clock, size=settings.agent_max_sessions)
     http = PooledClient()
+    signed = http if settings.elevenlabs_auth == "signed_url" else None
+    agent = ElevenLabsAgent(url, key, tools.clock, size=settings.agent_max_sessions, signed_over=signed)
     turns = TurnHandler(
         Repository(mongo.database),
         _persistent(agent, settings, tools),

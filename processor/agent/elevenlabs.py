@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from kit.clock import Clock
+from kit.http import PooledClient
 from kit.logs import get_log
 from processor.agent.breaker import Breaker
 from processor.agent.client import Answer, Outcome, Question
 from processor.agent.context import USER_UNITS
+from processor.agent.door import Door, KeyDoor, SignedDoor
 from processor.agent.errors import AgentError
 from processor.agent.heard import Heard
 from processor.agent.pool import Counts, Pool, Pooled, Seat
-from processor.agent.session import Address, Habits, Session
+from processor.agent.session import Habits, Session
 from processor.agent.timing import Timing
 from processor.agent.tools import Tool, Toolbox
 
@@ -19,7 +21,10 @@ __all__ = ["ElevenLabsAgent"]
 
 
 class ElevenLabsAgent:
-    """A part of the service: `stop` drains it. `size` 0 asks every question on a socket of its own."""
+    """A part of the service: `stop` drains it. `size` 0 asks every question on a socket of its own.
+
+    With `signed_over` sockets are opened by signed URLs that are asked for over it, else by the key itself.
+    """
 
     def __init__(
         self,
@@ -30,10 +35,15 @@ class ElevenLabsAgent:
         size: int = 100,
         timing: Timing | None = None,
         tools: Mapping[str, Tool] | None = None,
+        signed_over: PooledClient | None = None,
     ) -> None:
-        self._address = Address(base_url, {"xi-api-key": api_key})
         self._clock = clock
         self._timing = timing or Timing()
+        self._door: Door = (
+            SignedDoor(base_url, api_key, signed_over, self._timing.connect)
+            if signed_over
+            else KeyDoor(base_url, api_key)
+        )
         self._toolbox = Toolbox(tools)
         self._habits: dict[str, Habits] = {}
         self._breaker = Breaker(clock)
@@ -106,7 +116,7 @@ class ElevenLabsAgent:
         return await self._opened(agent_id, habits, user_id, variables)
 
     async def _opened(self, agent_id: str, habits: Habits, user_id: str, variables: Mapping[str, str]) -> Session:
-        session = Session(self._address, agent_id, habits, self._toolbox, self._timing, self._clock)
+        session = Session(self._door, agent_id, habits, self._toolbox, self._timing, self._clock)
         try:
             await session.open(user_id, variables)
         except BaseException:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from kit.clock import Clock
 from processor.agent import protocol
+from processor.agent.door import Door
 from processor.agent.errors import AgentError, classify
 from processor.agent.heard import Heard
 from processor.agent.protocol import Frame
@@ -14,18 +14,10 @@ from processor.agent.timing import Timing
 from processor.agent.tools import Toolbox
 from processor.agent.wire import ODDITIES, Wire
 
-__all__ = ["Address", "Habits", "Session", "Update"]
+__all__ = ["Habits", "Session", "Update"]
 
 Update = tuple[str, str, str]
 """Context id, text, and the mark that changes when it has to be told again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where agents live, and what lets us in."""
-
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
 
 
 class Habits:
@@ -47,14 +39,14 @@ class Session:
     """
 
     def __init__(
-        self, address: Address, agent_id: str, habits: Habits, toolbox: Toolbox, timing: Timing, clock: Clock
+        self, door: Door, agent_id: str, habits: Habits, toolbox: Toolbox, timing: Timing, clock: Clock
     ) -> None:
         self.agent_id = agent_id
         self.conversation_id = ""
         self.spent = False
         self.unsolicited = 0
         self.opened_at = self.asked_at = self.said_at = clock.monotonic()
-        self._address = address
+        self._door = door
         self._habits = habits
         self._toolbox = toolbox
         self._timing = timing
@@ -75,7 +67,8 @@ class Session:
 
     async def open(self, user_id: str, variables: Mapping[str, str]) -> None:
         """Any order of frames will do. Raises AgentError."""
-        await self._wire.open(protocol.socket_url(self._address.url, self.agent_id), self._address.headers)
+        way = await self._door.way(self.agent_id)
+        await self._wire.open(way.url, way.headers)
         await self._wire.send(protocol.init(user_id, variables, suppress_greeting=self._habits.suppress))
         until = _now() + self._timing.init
         while not self.conversation_id:
