@@ -14,6 +14,7 @@ from sandbox.elevenlabs.faults import FaultBook
 from sandbox.elevenlabs.records import Records
 from sandbox.elevenlabs.signed_urls import SignedUrls
 from sandbox.elevenlabs.stats import Stats
+from sandbox.elevenlabs.transcription import Recordings
 from sandbox.elevenlabs.webhook import WebhookCourier
 from sandbox.elevenlabs.wire_log import WireLogs
 
@@ -36,6 +37,7 @@ class World:
     logs: WireLogs
     webhook: WebhookCourier
     signed_urls: SignedUrls
+    recordings: Recordings = field(default_factory=Recordings)
     agents: dict[str, AgentFixture] = field(default_factory=dict)
     sessions: "dict[str, Session]" = field(default_factory=dict)
     sessions_of: Counter[str] = field(default_factory=Counter)
@@ -61,6 +63,7 @@ class World:
         self.logs.clear()
         self.webhook.clear()
         self.signed_urls.clear()
+        self.recordings.clear()
         self.stats.clear()
         self.sessions_of.clear()
         self.agents.clear()
