@@ -34,7 +34,9 @@ def build(settings: ProcessorSettings, tools: Tools) -> Service:
     url, key = settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value()
     http = PooledClient()
     signed = http if settings.elevenlabs_auth == "signed_url" else None
-    agent = ElevenLabsAgent(url, key, tools.clock, size=settings.agent_max_sessions, signed_over=signed)
+    agent = ElevenLabsAgent(
+        url, key, tools.clock, size=settings.agent_max_sessions, signed_over=signed, metrics=tools.metrics
+    )
     turns = TurnHandler(
         Repository(mongo.database),
         _persistent(agent, settings, tools),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from kit.clock import Clock
 from kit.http import PooledClient
 from kit.logs import get_log
+from kit.metrics import Metrics
 from processor.agent.breaker import Breaker
 from processor.agent.client import Answer, Outcome, Question
 from processor.agent.context import USER_UNITS
@@ -36,6 +37,7 @@ class ElevenLabsAgent:
         timing: Timing | None = None,
         tools: Mapping[str, Tool] | None = None,
         signed_over: PooledClient | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._clock = clock
         self._timing = timing or Timing()
@@ -48,7 +50,8 @@ class ElevenLabsAgent:
         self._habits: dict[str, Habits] = {}
         self._breaker = Breaker(clock)
         self._keeps = size > 0
-        self._pool = Pool(self._open, clock, self._timing, size or 1_000_000)
+        self._metrics = metrics
+        self._pool = Pool(self._open, clock, self._timing, size or 1_000_000, self._tell)
         self._log = get_log("agent")
 
     @property
@@ -66,7 +69,7 @@ class ElevenLabsAgent:
         await self._pool.stop()
 
     async def release(self) -> None:
-        """Close what is idle: partitions were revoked."""
+        """Partitions were revoked: close what is idle now, and what is busy when its turn has ended."""
         await self._pool.release()
 
     def drop(self, conversation: str) -> None:
@@ -116,13 +119,26 @@ class ElevenLabsAgent:
         return await self._opened(agent_id, habits, user_id, variables)
 
     async def _opened(self, agent_id: str, habits: Habits, user_id: str, variables: Mapping[str, str]) -> Session:
-        session = Session(self._door, agent_id, habits, self._toolbox, self._timing, self._clock)
+        def unsolicited() -> None:
+            self._unsolicited(agent_id)
+
+        session = Session(self._door, agent_id, habits, self._toolbox, self._timing, self._clock, unsolicited)
         try:
             await session.open(user_id, variables)
         except BaseException:
             self._pool.discard(session)
             raise
         return session
+
+    def _unsolicited(self, agent_id: str) -> None:
+        self._pool.counts.unsolicited += 1
+        self._log.info("a reply that nobody asked for is dropped", agent_id=agent_id)
+        if self._metrics:
+            self._metrics.count("hilo_agent_unsolicited_total")
+
+    def _tell(self, event: str) -> None:
+        if self._metrics:
+            self._metrics.count("hilo_agent_sockets_total", event=event)
 
 
 class ElevenLabsSeat:

@@ -35,6 +35,7 @@ FIELD = re.compile(
     r"Override for field ([\w.]{1,60}) is|required dynamic variables in [\w .]{1,60}: \{'([\w., ']{1,200})'\}"
 )
 """What a refusal is about: names of fields and variables, never their values."""
+SECONDS = re.compile(r"\d{1,6}(\.\d+)?")
 CODES: dict[int, Kind] = {3000: "config", 3008: "capacity", 1008: "config", 1000: "expired"}
 
 
@@ -74,7 +75,7 @@ def classify(
 def rejected(status: int, body: str, retry_after: str = "") -> AgentError:
     """The error behind an HTTP answer, of the handshake or of REST. `retry_after` as the header has it."""
     code = 3000 if status in REFUSALS else None
-    after = float(retry_after) if retry_after.isdecimal() else None
+    after = float(retry_after) if SECONDS.fullmatch(retry_after) else None
     return classify("connect", code, body, f"HTTP {status}", retry_after=after)
 
 

@@ -102,7 +102,7 @@ class Heard:
 
     def _correction(self, event: Frame) -> None:
         """By its id, else by the words it replaces. Of a segment we do not have there is nothing to correct."""
-        name, corrected = event.get("response_id"), event["corrected_agent_response"]
+        name, corrected = event.get("response_id"), event["corrected_agent_response"].strip()
         for segment in self.segments.values():
             if (segment.response_id == name) if name else (segment.text == event.get("original_agent_response")):
                 segment.text = corrected

@@ -74,7 +74,10 @@ def event_of(frame: Frame) -> Any:
 
 def parse(raw: str | bytes) -> Frame:
     """Raises ValueError for what is no JSON object with a type."""
-    frame = _whole(json.loads(raw))
+    try:
+        frame = _whole(json.loads(raw))
+    except RecursionError:  # a megabyte of brackets
+        raise ValueError("too deep") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
         raise ValueError("no frame")  # noqa: TRY004  # one error for every malformed frame
     return frame

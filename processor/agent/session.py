@@ -1,7 +1,7 @@
 """One socket to one agent: opened, asked many times, closed. What is read off the wire is never logged."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kit.clock import Clock
@@ -35,22 +35,29 @@ class Session:
     """Serves one user message at a time. A reader answers pings at once, also while nobody asks anything.
 
     After any error, or an answer that may not have been the whole one, it is `spent`: a late frame of this turn could
-    be taken for the next.
+    be taken for the next. `unsolicited` is called for every reply that nobody asked for.
     """
 
     def __init__(
-        self, door: Door, agent_id: str, habits: Habits, toolbox: Toolbox, timing: Timing, clock: Clock
+        self,
+        door: Door,
+        agent_id: str,
+        habits: Habits,
+        toolbox: Toolbox,
+        timing: Timing,
+        clock: Clock,
+        unsolicited: Callable[[], None],
     ) -> None:
         self.agent_id = agent_id
         self.conversation_id = ""
         self.spent = False
-        self.unsolicited = 0
         self.opened_at = self.asked_at = self.said_at = clock.monotonic()
         self._door = door
         self._habits = habits
         self._toolbox = toolbox
         self._timing = timing
         self._clock = clock
+        self._unsolicited = unsolicited
         self._wire = Wire(timing, clock, self._unasked)
         self._queued = False
         self._floor = 0
@@ -76,8 +83,7 @@ class Session:
             if frame is None:
                 raise AgentError("timeout", "init", f"no metadata within {self._timing.init:g} s")
             self._before(frame)
-        if not self._habits.suppress and self._habits.greets and not self._floor:
-            await self._discard_greeting()
+        await self._discard_greeting()
 
     async def ask(self, text: str, updates: Sequence[Update], within_s: float) -> Heard:
         """Send what is new, then the client's words; return when the agent has finished. Raises AgentError."""
@@ -132,8 +138,10 @@ class Session:
                 return
             if frame["type"] == "queue_status":
                 await self._queue(frame, heard, text, updates)
+            elif self._queued and not heard.began:
+                self._before(frame)  # they have thrown away what we said
             else:
-                await self._take(frame, heard)
+                await self._take(frame, heard, until)
             if heard.began:
                 self._wire.phase = "answering"
         if heard.complete:
@@ -164,16 +172,25 @@ class Session:
 
     async def _queue(self, frame: Frame, heard: Heard, text: str, updates: Sequence[Update]) -> None:
         """What was said while waiting was thrown away there: it is said again, unless an answer began."""
-        self._note_queue(frame)
-        if not self._queued and not heard.began:
+        if self._admitted(frame) and not heard.began:
+            await self._discard_greeting()
             self._told.clear()
             await self._say(text, updates)
 
-    def _note_queue(self, frame: Frame) -> None:
-        status = (protocol.event_of(frame) or {}).get("status")
-        if status == "timed_out":
-            raise AgentError("capacity", self._wire.phase, "their queue")
-        self._queued = status == "waiting"
+    def _admitted(self, frame: Frame) -> bool:
+        """Whether a wait has just ended. A status that we do not know changes nothing."""
+        event = protocol.event_of(frame)
+        match event.get("status") if isinstance(event, dict) else None:
+            case "timed_out":
+                raise AgentError("capacity", self._wire.phase, "their queue")
+            case "waiting":
+                self._queued = True
+            case "admitted":
+                waited, self._queued = self._queued, False
+                return waited
+            case _:
+                pass
+        return False
 
     async def _say(self, text: str, updates: Sequence[Update]) -> None:
         for context_id, update, mark in updates:
@@ -183,24 +200,24 @@ class Session:
         self.said_at = self._clock.monotonic()
         await self._wire.send(protocol.user_message(text))
 
-    async def _take(self, frame: Frame, heard: Heard) -> None:
+    async def _take(self, frame: Frame, heard: Heard, until: float) -> None:
         try:
             if frame["type"] == "error":
                 raise self._refused(frame)
             if frame["type"] == "client_tool_call":
-                await self._answer_tool(protocol.event_of(frame), heard)
+                await self._answer_tool(protocol.event_of(frame), heard, until)
             else:
                 heard.take(frame)
         except ODDITIES:
             raise AgentError("protocol", self._wire.phase, f"{frame['type']} without its fields") from None
 
-    async def _answer_tool(self, call: Any, heard: Heard) -> None:
+    async def _answer_tool(self, call: Any, heard: Heard, until: float) -> None:
         """A call that is sent again is answered again, and done once."""
         heard.began = True
         name, call_id, parameters = call["tool_name"], call["tool_call_id"], call.get("parameters") or {}
         if call_id not in self._results:
             heard.tools.append({"name": name, "parameters": parameters})
-            result, is_error = await self._toolbox.call(name, parameters, self._timing.tool)
+            result, is_error = await self._toolbox.call(name, parameters, until - _now())
             self._results[call_id] = protocol.tool_result(call_id, result, is_error=is_error)
         if call.get("expects_response", True):
             await self._wire.send(self._results[call_id])
@@ -214,7 +231,7 @@ class Session:
                 case "conversation_initiation_metadata":
                     self.conversation_id = str(frame["conversation_initiation_metadata_event"]["conversation_id"])
                 case "queue_status":
-                    self._note_queue(frame)
+                    self._admitted(frame)
                 case "error":
                     raise self._refused(frame)
                 case "agent_response":
@@ -225,6 +242,9 @@ class Session:
             raise AgentError("protocol", self._wire.phase, f"{frame['type']} without its fields") from None
 
     async def _discard_greeting(self) -> None:
+        """Of an agent that does not let us switch it off. In their queue it is waited for later."""
+        if self._habits.suppress or not self._habits.greets:
+            return
         until = _now() + self._timing.greeting
         while not self._floor and not self._queued:
             frame = await self._wire.next(until - _now())
@@ -235,7 +255,8 @@ class Session:
 
     def _unasked(self, frame: Frame) -> None:
         """Nobody asked: the agent speaks up by itself, or the rest of an old turn. Counted, never shown."""
-        self.unsolicited += frame["type"] == "agent_response"
+        if frame["type"] == "agent_response":
+            self._unsolicited()
         self.spent |= frame["type"] in {"queue_status", "error"}
         event = protocol.event_of(frame)
         number = event.get("event_id") if isinstance(event, dict) else None

@@ -13,6 +13,7 @@ from processor.agent.client import AgentUnavailableError, PersistentAgent, Quest
 from processor.agent.elevenlabs import ElevenLabsAgent
 from processor.agent.errors import AgentError
 from processor.agent.timing import Timing
+from processor.agent.tools import Tool
 from sandbox.elevenlabs import AgentFixture, ElevenLabsSimulator
 from sandbox.elevenlabs.agents import Limits, Ping
 from sandbox.elevenlabs.steps import ClientTool, Delay, HumanSay, Later, Rule, Say, Silence
@@ -29,8 +30,17 @@ async def sim() -> AsyncIterator[ElevenLabsSimulator]:
 
 
 @pytest.fixture
-async def agent(sim: ElevenLabsSimulator) -> AsyncIterator[ElevenLabsAgent]:
-    one = ElevenLabsAgent(sim.url, "sk_sim", SystemClock(), timing=QUICK)
+def metrics() -> Metrics:
+    return Metrics()
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(name, labels) or 0
+
+
+@pytest.fixture
+async def agent(sim: ElevenLabsSimulator, metrics: Metrics) -> AsyncIterator[ElevenLabsAgent]:
+    one = ElevenLabsAgent(sim.url, "sk_sim", SystemClock(), timing=QUICK, metrics=metrics)
     await one.start()
     yield one
     await one.stop()
@@ -100,14 +110,15 @@ async def test_pings_are_answered_while_idle(sim: ElevenLabsSimulator, agent: El
     assert "1006" not in sim.stats()["closes"]
 
 
-async def test_what_nobody_asked_for_is_dropped_and_counted(sim: ElevenLabsSimulator, agent: ElevenLabsAgent) -> None:
+async def test_what_nobody_asked_for_is_dropped_and_counted(
+    sim: ElevenLabsSimulator, agent: ElevenLabsAgent, metrics: Metrics
+) -> None:
     rules(sim, Say(text="{{n}}"), Later(ms=30, say="¿Sigues ahí?"))
     await agent.ask(question("hola", "rules"))
-    await until(lambda: agent._pool._idle["c1"].unsolicited == 1)
+    await until(lambda: agent.counts.unsolicited == 1)
     answer = await agent.ask(question("hola", "rules"))
     assert (answer.messages, answer.reused) == (["2"], True)
-    agent.drop("c1")
-    assert agent.counts.unsolicited == 1
+    assert value(metrics, "hilo_agent_unsolicited_total") == 1
 
 
 async def test_a_server_that_hangs_up_while_idle_costs_no_attempt(
@@ -219,8 +230,9 @@ async def test_unknown_failing_and_slow_tools_are_answered_with_an_error(sim: El
     async def hangs(_parameters: object) -> object:
         return await asyncio.Event().wait()
 
-    agent = ElevenLabsAgent(sim.url, "sk_sim", SystemClock(), timing=QUICK, tools={"fails": fails, "hangs": hangs})
-    for name, result in [("who", "no tool who"), ("fails", "RuntimeError"), ("hangs", "no result within 1 s")]:
+    tools = {"fails": Tool(fails), "hangs": Tool(hangs, within_s=0.2)}
+    agent = ElevenLabsAgent(sim.url, "sk_sim", SystemClock(), timing=QUICK, tools=tools)
+    for name, result in [("who", "no tool who"), ("fails", "RuntimeError"), ("hangs", "no result within 0.2 s")]:
         rules(sim, ClientTool(name=name), Say(text="{{result}}"))
         assert (await agent.ask(question("x", "rules"))).messages == [f'{{"error": "{result}"}}']
     await agent.stop()

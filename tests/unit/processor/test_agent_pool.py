@@ -16,7 +16,6 @@ TIMING = Timing(drain=0.05)
 class Claimed:
     def __init__(self, agent_id: str, clock: FakeClock) -> None:
         self.agent_id = agent_id
-        self.unsolicited = 0
         self.usable = True
         self.closed = 0
         self.activities = 0
