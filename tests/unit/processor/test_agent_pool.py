@@ -83,6 +83,15 @@ async def test_when_partitions_are_revoked_every_idle_socket_is_closed(world: Wo
     assert (one.closed, two.closed, world.pool.sockets) == (1, 1, 0)
 
 
+async def test_when_partitions_are_revoked_a_turn_in_flight_keeps_its_socket_to_its_end(world: World) -> None:
+    async with world.pool.seat("c1") as seat:
+        session = await seat.take("a", "u", {})
+        await world.pool.release()
+        assert session.usable
+    assert world.pool.sockets == 0
+    assert await world.turn("c1") is not session
+
+
 async def test_another_agent_needs_another_socket(world: World) -> None:
     assert await world.turn("c1", "a") is not await world.turn("c1", "b")
     await asyncio.sleep(0)
