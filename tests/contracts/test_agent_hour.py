@@ -12,13 +12,14 @@ from sandbox.elevenlabs import AgentFixture, ElevenLabsSimulator
 from sandbox.elevenlabs.agents import Limits, Ping
 from tests.conftest import FakeClock
 
-CONVERSATIONS, SOCKETS, STEP_S = 500, 100, 15
+CONVERSATIONS, SOCKETS, STEP_S = 500, 100, 30
 
 
 @pytest.fixture
 async def sim() -> AsyncIterator[ElevenLabsSimulator]:
     roomy = Limits(workspace_voice=-1, workspace_chat=-1)
-    agent = AgentFixture(agent_id="a", brain="recall", limits=roomy, ping=Ping(every_s=0), analysis_delay_s=0)
+    quiet = {"ping": Ping(every_s=0), "analysis_delay_s": 0, "handshake_hold_ms": 0}
+    agent = AgentFixture(agent_id="a", brain="recall", limits=roomy, **quiet)
     async with ElevenLabsSimulator([agent], seed=7) as running:
         running.clock.set_mode("virtual")
         yield running
@@ -37,8 +38,8 @@ async def test_an_hour(sim: ElevenLabsSimulator, clock: FakeClock) -> None:
 
     answers: list[Answer] = []
     for step in range(3600 // STEP_S):
-        # forty at a time walk through all of them; ten talk all the while
-        turn = {step * 40 % CONVERSATIONS + one for one in range(40)} | set(range(10))
+        # twenty-five at a time walk through all of them; five talk all the while
+        turn = {step * 25 % CONVERSATIONS + one for one in range(25)} | set(range(5))
         answers += await asyncio.gather(*map(ask, sorted(turn)))
         assert agent.sockets <= SOCKETS
         clock.advance(STEP_S)
@@ -46,8 +47,8 @@ async def test_an_hour(sim: ElevenLabsSimulator, clock: FakeClock) -> None:
         await agent._pool.tend()
     reopened = sum(not one.reused for one in answers) - CONVERSATIONS
     assert reopened > CONVERSATIONS  # the hour is long enough to have lost every socket, and its context
-    assert sum(one.reused for one in answers) > 1_000
-    assert sim.stats()["peak_handshakes"] <= 2 + SOCKETS  # held 200 virtual ms there; ours are counted below
+    assert sum(one.reused for one in answers) > 500
+    assert sim.stats()["peak_handshakes"] == 2
     await agent.stop()
     async with asyncio.timeout(5):
         while sim.sessions:  # noqa: ASYNC110  # the simulator tells nobody
