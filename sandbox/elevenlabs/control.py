@@ -155,11 +155,7 @@ def _add_views(router: APIRouter, world: World) -> None:
     @router.get("/conversations")
     async def open_conversations(user_id: str | None = None) -> list[Json]:
         """What is open now, with what the agent knows."""
-        return [
-            session.as_json()
-            for session in world.sessions.values()
-            if user_id is None or (session.init and session.init.user_id == user_id)
-        ]
+        return [session.as_json() for session in world.sessions.values() if user_id in (None, session.user_id)]
 
     @router.get("/conversations/{conversation_id}/wire")
     async def wire(conversation_id: str) -> Json:

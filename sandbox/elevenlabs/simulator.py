@@ -74,7 +74,7 @@ class ElevenLabsSimulator:
     @property
     def sessions(self) -> dict[str, Session]:
         """Open conversations by id."""
-        return self.world.sessions
+        return {name: one for name, one in self.world.sessions.items() if isinstance(one, Session)}
 
     async def start(self) -> None:
         await self._server.start(self._host, self._port)
