@@ -110,6 +110,8 @@ class Session:
             self.asked_at = self._clock.monotonic()
             self._wire.listening = False
             self._floor = max(self._floor, heard.newest)
+            while late := self._wire.waiting():
+                self._unasked(late)
         self.spent |= heard.truncated or heard.ended
         return heard
 

@@ -134,6 +134,7 @@ async def test_what_nobody_asked_for_is_dropped_and_counted(
     rules(sim, Say(text="{{n}}"), Later(ms=30, say="¿Sigues ahí?"))
     await agent.ask(question("hola", "rules"))
     await until(lambda: agent.counts.unsolicited == 1)
+    rules(sim, Say(text="{{n}}"))
     answer = await agent.ask(question("hola", "rules"))
     assert (answer.messages, answer.reused) == (["2"], True)
     assert value(metrics, "hilo_agent_unsolicited_total") == 1
@@ -171,8 +172,8 @@ async def test_when_sessions_are_few_everybody_is_answered_in_the_end(sim: Eleve
     """Waiting for a session is no attempt and does not count against the deadline."""
     rules(sim, Delay(ms=100), Say(text="{{text}}"))
     agent = ElevenLabsAgent(sim.url, "sk_sim", SystemClock(), size=2, timing=QUICK)
-    asking = PersistentAgent(agent, SystemClock(), Metrics(), attempts=1, deadline_s=0.5)
-    questions = [question(str(number), "rules", f"c{number}") for number in range(20)]
+    asking = PersistentAgent(agent, SystemClock(), Metrics(), attempts=1, deadline_s=1.5)
+    questions = [question(str(number), "rules", f"c{number}") for number in range(40)]
     answers = await asyncio.gather(*map(asking.ask, questions))
     assert [answer.messages for answer in answers] == [[one.text] for one in questions]
     assert sim.stats()["peak"] <= 3  # one may be saying goodbye
@@ -184,6 +185,7 @@ async def test_the_greeting_is_thrown_away_where_it_cannot_be_switched_off(
 ) -> None:
     greeter = sim.agent("echo")
     greeter.first_message, greeter.allow_overrides = "Hola, soy Eva.", ["conversation.text_only"]
+    greeter.first_message_delay_ms = 50
     for conversation in ("c1", "c2"):
         assert (await agent.ask(question("buenas", "echo", conversation))).messages == ["buenas"]
     assert sim.world.stats.counts["handshakes"] == 3  # refused once, learned

@@ -18,7 +18,7 @@ from processor.agent.tools import Tool
 
 Frame = dict[str, Any]
 Line = tuple[float, object]
-"""Seconds after the line before it, and the frame: an object, or raw text."""
+"""Seconds after the line before it (0: together with it), and the frame: an object, or raw text."""
 METADATA: Frame = {
     "type": "conversation_initiation_metadata",
     "conversation_initiation_metadata_event": {"conversation_id": "conv_x"},
@@ -100,7 +100,8 @@ class Socket:
 
     async def _play(self, lines: Sequence[Line]) -> None:
         for pause, line in lines:
-            await asyncio.sleep(pause)
+            if pause:
+                await asyncio.sleep(pause)
             self._inbox.put_nowait(line if isinstance(line, str | Close) else json.dumps(line))
 
 

@@ -76,6 +76,11 @@ ENDS = [
     pytest.param(
         [(1, frame) for frame in WHOLE[:-1]] + [(0, COMPLETE)], (["A las diez."], 5.2), id="streamed, never said"
     ),
+    pytest.param(
+        [(1, said("Miro.")), (1, part("start", event_id=3)), (10, part("stop", event_id=3)), (0, said("Ya.", 3))],
+        (["Miro.", "Ya."], 18.0),
+        id="an open stream is waited for",
+    ),
     pytest.param([(24, said("Por fin.")), (0, COMPLETE)], (["Por fin."], 24.0), id="late"),
     pytest.param(
         [(1, said("Miro.")), (1, tool("agent_tool_request")), (15, tool("agent_tool_response")), (1, said("Ya."))],
@@ -170,6 +175,15 @@ def test_the_rest_of_an_old_turn_is_no_answer_to_the_next(monkeypatch: pytest.Mo
     assert play(script, monkeypatch, scene) == [["uno"], ["dos"], ["1"]]
 
 
+def test_what_comes_right_behind_the_end_is_unsolicited(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(agent: ElevenLabsAgent) -> list[Any]:
+        told = [(await agent.ask(question())).messages for _ in range(2)]
+        return [*told, agent.counts.unsolicited]
+
+    script = Script([(1, said("uno", 2)), (0, COMPLETE), (0, said("y más", 3))], [(1, said("dos", 4)), (0, COMPLETE)])
+    assert play(script, monkeypatch, scene) == [["uno"], ["dos"], 1]
+
+
 # Their queue
 
 
@@ -240,6 +254,14 @@ def test_a_tool_is_not_waited_for_beyond_the_deadline(monkeypatch: pytest.Monkey
     answer, seconds = ask_once(script, monkeypatch, tools={"t": Tool(_hangs, within_s=120)})
     assert (answer.messages, answer.truncated, seconds) == (["Miro."], True, 45.0)
     assert script.sockets[0].sent[-1]["is_error"] is True
+
+
+def test_a_tool_that_nobody_knows_is_answered_as_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script([(1, CALL), (1, said("Perdón.")), (0, COMPLETE)])
+    answer, seconds = ask_once(script, monkeypatch)
+    assert (answer.messages, seconds) == (["Perdón."], 2.0)
+    result = script.sockets[0].sent[-1]
+    assert (result["tool_call_id"], result["result"], result["is_error"]) == ("c", '{"error": "no tool t"}', True)
 
 
 def test_every_tool_has_its_own_patience(monkeypatch: pytest.MonkeyPatch) -> None:
