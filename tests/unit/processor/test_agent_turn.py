@@ -132,6 +132,7 @@ ENDS = [
 def test_ends(lines: list[Line], told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     answer, seconds = ask_once(Script(lines), monkeypatch)
     assert (answer.messages, seconds) == told
+    assert answer.outcome == ("replied" if answer.messages else "no_reply")
 
 
 @pytest.mark.parametrize(
