@@ -299,8 +299,8 @@ def test_a_superseded_draft_leaves_no_memory(seconds: float, monkeypatch: pytest
     async def scene(agent: ElevenLabsAgent) -> Answer:
         asked = asyncio.create_task(agent.ask(question()))
         await asyncio.sleep(seconds)
-        asked.cancel()
-        agent.drop("c1")
+        if not asked.cancel():  # there was an answer already
+            agent.drop("c1")
         await asyncio.wait({asked})
         return await agent.ask(question("otra", prior_call="x"))
 
