@@ -129,5 +129,21 @@ def test_what_is_no_frame_ends_the_socket_and_is_told_nowhere(raw: str, caplog: 
     assert SECRET not in caplog.text + str(end)
 
 
+def test_a_correction_by_nothing_leaves_what_was_said() -> None:
+    correction = {"original_agent_response": "a las 10", "corrected_agent_response": None}
+    frame = {"type": "agent_response_correction", "agent_response_correction_event": correction}
+
+    async def main() -> object:
+        with pytest.MonkeyPatch.context() as patch:
+            agent = Script([(1, said("a las 10")), (0, frame), (0, COMPLETE)]).agent(patch)
+            end = await _end(agent)
+            await agent.stop()
+            return end
+
+    end = run_virtual(main)
+    assert isinstance(end, Answer)
+    assert (end.messages, end.truncated) == (["a las 10"], True)
+
+
 def test_a_frame_is_read_as_it_is() -> None:
     assert protocol.parse('{"type":"x","a":[1,{"b":"ñ"}]}') == {"type": "x", "a": [1, {"b": "ñ"}]}
