@@ -29,16 +29,16 @@ def problem_response(problem: Problem) -> Response:
     return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
 
 
-async def read_body(request: Request, content_type: str) -> bytes:
-    """Raises Problem 415 for another content type and 413 above MAX_BODY, before reading more than that."""
+async def read_body(request: Request, content_type: str, limit: int = MAX_BODY) -> bytes:
+    """Raises Problem 415 for another content type and 413 above `limit` bytes, before reading more than that."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != content_type:
         raise Problem(415, f"send {content_type}")
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY:
-                raise Problem(413, f"more than {MAX_BODY} bytes")
+            if len(body) > limit:
+                raise Problem(413, f"more than {limit} bytes")
     except ClientDisconnect:
         raise Problem(400, "the body did not arrive whole") from None
     return bytes(body)

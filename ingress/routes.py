@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from ingress import twilio
 from ingress.bodies import ACKNOWLEDGED, Problem, read_body
-from ingress.elevenlabs import call_facts, signature_holds
+from ingress.elevenlabs import MAX_CALL, call_facts, signature_holds
 from ingress.settings import IngressSettings
 from kit.errors import BrokerDown
 from kit.ids import call_id
@@ -100,7 +100,7 @@ class Webhooks:
         secret = self._settings.elevenlabs_webhook_secret
         if secret is None:
             raise Problem(404, "ELEVENLABS_WEBHOOK_SECRET is not set")
-        body = await read_body(request, "application/json")
+        body = await read_body(request, "application/json", MAX_CALL)
         header = request.headers.get("elevenlabs-signature", "")
         if not signature_holds(secret.get_secret_value(), header, body, self.tools.clock.now()):
             raise Problem(403, "the signature does not hold")

@@ -29,6 +29,8 @@ MetricName = Literal[
     "hilo_typing_total",
     "hilo_agent_attempts_total",
     "hilo_agent_seconds",
+    "hilo_agent_sockets_total",
+    "hilo_agent_unsolicited_total",
     "hilo_sends_total",
     "hilo_statuses_total",
     "hilo_send_alarms_total",
@@ -67,6 +69,10 @@ DEFINITIONS: dict[MetricName, Definition] = {
     "hilo_typing_total": Definition("counter", "typing indicators shown, by result", ("result",)),
     "hilo_agent_attempts_total": Definition("counter", "attempts to ask the agent, by result", ("result",)),
     "hilo_agent_seconds": Definition("histogram", "one answered attempt", ()),
+    "hilo_agent_sockets_total": Definition(
+        "counter", "sockets to the agent: opened, reused, evicted, waited for", ("event",)
+    ),
+    "hilo_agent_unsolicited_total": Definition("counter", "replies of the agent that nobody asked for", ()),
     "hilo_sends_total": Definition("counter", "parts posted to Twilio, by outcome", ("outcome",)),
     "hilo_statuses_total": Definition("counter", "status callbacks applied, by status", ("status",)),
     "hilo_send_alarms_total": Definition("counter", "refusals by Twilio that a person has to look at", ("code",)),

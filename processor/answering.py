@@ -84,13 +84,15 @@ class Answering:
         while True:
             waited_s += await self._quietly(thought, waited_s)
             progress = Progress()
-            asking = asyncio.create_task(self._agent.ask(thought.question(progress)), name="ask the agent")
+            question = thought.question(progress)
+            asking = asyncio.create_task(self._agent.ask(question), name="ask the agent")
             try:
                 if not await self._stale_while(thought, asking, progress, waited_s):
                     return asking.result()
             finally:
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
+            self._agent.drop(question.conversation)  # where it had answered already; asking was cancelled else
             self._count_stale()
 
     async def _quietly(self, thought: Thought, waited_s: float) -> float:

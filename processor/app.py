@@ -42,7 +42,7 @@ def build(settings: ProcessorSettings, tools: Tools) -> Service:
     mongo, http = Mongo(settings), PooledClient()
     relay, rules = Relay(outlet, tools), policy(settings)
     url, key = settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value()
-    agent = ElevenLabsAgent(url, key, tools.clock, size=settings.agent_max_sessions)
+    agent = _agent(settings, http, tools)
     presence = Presence(Twilio(settings, http), tools.clock, tools.metrics)
     media, transcriber = TwilioMedia(settings), ElevenLabsTranscriber(url, key)
     hearing = Hearing(media.sound, transcriber, tools.metrics) if settings.transcription == "elevenlabs" else None
@@ -96,6 +96,13 @@ def policy(settings: ProcessorSettings) -> Policy:
         reply_max_age=timedelta(seconds=settings.reply_max_age_s),
         turns_per_hour=settings.contact_turns_per_hour,
     )
+
+
+def _agent(settings: ProcessorSettings, http: PooledClient, tools: Tools) -> ElevenLabsAgent:
+    signed = http if settings.elevenlabs_auth == "signed_url" else None
+    url, key = settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value()
+    size = settings.agent_max_sessions
+    return ElevenLabsAgent(url, key, tools.clock, size=size, signed_over=signed, metrics=tools.metrics)
 
 
 def _answering(agent: ElevenLabsAgent, settings: ProcessorSettings, tools: Tools) -> Answering:

@@ -10,6 +10,9 @@ __all__ = ["ProcessorSettings"]
 class ProcessorSettings(ConsumerSettings, MongoSettings, TwilioSettings):
     elevenlabs_api_key: SecretStr = Field(description="from ElevenLabs' settings; the agent is asked with it")
     elevenlabs_base_url: Url = "https://api.elevenlabs.io"
+    elevenlabs_auth: Literal["api_key", "signed_url"] = Field(
+        default="api_key", description="how a conversation's socket is let in: by the key, or by a signed URL"
+    )
     default_agent_id: str = Field(min_length=1, description="the agent where neither call nor conversation names one")
     default_language: str = Field(default="es", pattern="^(es|en|pt)$", description="of our own texts: es, en or pt")
     greeting_template_sid: str = Field(

@@ -86,7 +86,14 @@ class AgentUnavailableError(Exception):
 
 
 class AgentClient(Protocol):
+    """The agent goes on remembering what it was asked and what it said. A turn that throws a draft away has to say so.
+
+    While it asks, cancelling `ask` says it; for an answer that is already there, `drop` does.
+    """
+
     async def ask(self, question: Question) -> Answer: ...
+
+    def drop(self, conversation: str) -> None: ...
 
 
 class Asking(Protocol):
@@ -99,6 +106,8 @@ class Seats(Protocol):
     """Waiting for a seat is no attempt: the deadline starts with it."""
 
     def seat(self, conversation: str) -> AbstractAsyncContextManager[Asking]: ...
+
+    def drop(self, conversation: str) -> None: ...
 
 
 class PersistentAgent:
@@ -128,6 +137,10 @@ class PersistentAgent:
     async def ask(self, question: Question) -> Answer:
         async with self._agent.seat(question.conversation) as seat:
             return await self._persist(seat, question)
+
+    def drop(self, conversation: str) -> None:
+        """The last answer will not be shown: the next question starts on a new socket, with the history we tell."""
+        self._agent.drop(conversation)
 
     async def _persist(self, seat: Asking, question: Question) -> Answer:
         until = self._clock.monotonic() + self._deadline_s

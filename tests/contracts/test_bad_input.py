@@ -34,6 +34,9 @@ class World:
         self.asked.append(question)
         return Answer([self.answer])
 
+    def drop(self, conversation: str) -> None:
+        """It has nothing to forget."""
+
     async def publish(self, _topic: str, envelope: Envelope[Event], **_: Any) -> None:
         self.out.append(envelope)
 

@@ -31,6 +31,9 @@ class Agent:
         self.asked.append(question)
         return Answer([f"re: {question.text}"])
 
+    def drop(self, conversation: str) -> None:
+        """It has nothing to forget."""
+
 
 class World:
     def __init__(self, database: Any, tools: Tools) -> None:

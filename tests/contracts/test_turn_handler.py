@@ -124,6 +124,9 @@ class Asked:
             raise AgentUnavailableError(3, "timeout in sent")
         return Answer([f"Sobre «{question.text}»:", "dime más."], "conv_el_1")
 
+    def drop(self, conversation: str) -> None:
+        """It has nothing to forget."""
+
 
 class Process:
     def __init__(self, handler: TurnHandler) -> None:

@@ -26,6 +26,7 @@ class Agent:
         self.fails = fails
         self.asked: list[tuple[float, str]] = []
         self.dropped = 0
+        self.forgotten = 0
         self.histories: list[str] = []
 
     async def ask(self, question: Question) -> Answer:
@@ -42,6 +43,9 @@ class Agent:
         if self.fails:
             raise AgentUnavailableError(3, "down")
         return Answer([f"re: {question.text}"])
+
+    def drop(self, _conversation: str) -> None:
+        self.forgotten += 1
 
 
 class Told:
@@ -151,6 +155,12 @@ def test_what_silences_the_bot_discards_its_draft(
 def test_a_stop_while_the_agent_fails_is_no_apology(monkeypatch: pytest.MonkeyPatch) -> None:
     told = play([(0, "¿hola?"), (1, TakenOver(by="luis"))], Agent(3, fails=True), monkeypatch)
     assert (told.outcomes, told.replies) == (["discarded", "taken_over"], [])
+
+
+def test_an_answer_that_is_held_and_becomes_stale_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = play([(0, "necesito cambiar mi cita"), (2.6, "la del martes")], Agent(1.5), monkeypatch)
+    assert told.replies == ["re: necesito cambiar mi cita\nla del martes"]
+    assert (told.stale, told.agent.dropped, told.agent.forgotten) == ([1], 0, 1)
 
 
 def test_an_operators_word_discards_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,9 @@ class Agent:
         outcome = "escalated" if dice.random() < troubles.escalates else "replied"
         return Answer([f"re: {question.text}"], outcome=outcome)  # type: ignore[arg-type]
 
+    def drop(self, conversation: str) -> None:
+        """It has nothing to forget."""
+
 
 class Process:
     """One processor: its memory dies with it, the store and the log do not."""

@@ -28,6 +28,9 @@ class Ends:
             raise AgentUnavailableError(1, "x", self.kind)
         return Answer(["hola"])
 
+    def drop(self, conversation: str) -> None:
+        """It has nothing to forget."""
+
 
 class Records:
     async def completed(self, known: CallDocument) -> CallDocument:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ops.agent_preflight import VARIABLES, preflight
+from ops.agent_preflight import LANGUAGES, VARIABLES, preflight
+from processor import texts
 from processor.agent.client import Progress
 from processor.drafts import Draft
 from processor.talk import Look, question_of
@@ -50,6 +51,7 @@ def without(event: str) -> list[str]:
         ({"queueing": Queueing(enabled=True)}, "warn", "queueing"),
         ({"limits": Limits(agent=5)}, "warn", "at most 5 conversations at once"),
         ({"limits": Limits(daily=50)}, "warn", "at most 50 conversations a day"),
+        ({"language": "de"}, "warn", "speaks de"),
     ],
 )
 def test_findings(fields: dict[str, Any], state: str, about: str) -> None:
@@ -73,6 +75,11 @@ def test_tools_of_the_phone(name: str) -> None:
 @pytest.mark.parametrize("agent", [{}, {"conversation_config": None}, {"platform_settings": []}])
 def test_an_answer_without_its_fields_is_a_failure_and_no_crash(agent: dict[str, Any]) -> None:
     assert [one.state for one in preflight(agent)] == ["fail"]
+
+
+def test_it_knows_our_languages() -> None:
+    assert findings(language="pt-br") == []
+    assert set(LANGUAGES) == set(texts.LANGUAGES)
 
 
 def test_it_knows_what_the_processor_sends() -> None:
