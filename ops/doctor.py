@@ -3,11 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
 from pymongo.errors import OperationFailure
 
-from kit.errors import HiloError, Misconfigured
-from kit.http import PooledClient
+from kit.errors import HiloError, Misconfigured, NoAnswer
+from kit.http import Answer, PooledClient
 from kit.kafka import topics
 from kit.kafka.topics import Finding
 from kit.mongo import Mongo, store_errors
@@ -104,18 +103,18 @@ async def _elevenlabs(settings: OpsSettings) -> list[Finding]:
         response = await http.request(
             "GET", url, headers={"xi-api-key": settings.elevenlabs_api_key.get_secret_value()}
         )
-    except httpx.HTTPError as error:
-        return [Finding("ElevenLabs", "fail", type(error).__name__, "ELEVENLABS_BASE_URL?")]
+    except NoAnswer as error:
+        return [Finding("ElevenLabs", "fail", str(error), "ELEVENLABS_BASE_URL?")]
     finally:
         await http.stop()
-    if response.is_success:
+    if response.ok:
         there = Finding("ElevenLabs", "ok", f"agent {settings.default_agent_id} is there")
         return [there, *preflight(_object(response))]
-    remedy = "check ELEVENLABS_API_KEY" if response.status_code == 401 else "check DEFAULT_AGENT_ID"
-    return [Finding("ElevenLabs", "fail", f"HTTP {response.status_code}", remedy)]
+    remedy = "check ELEVENLABS_API_KEY" if response.status == 401 else "check DEFAULT_AGENT_ID"
+    return [Finding("ElevenLabs", "fail", f"HTTP {response.status}", remedy)]
 
 
-def _object(response: httpx.Response) -> dict[str, Any]:
+def _object(response: Answer) -> dict[str, Any]:
     """Empty for what is no JSON object: then nothing is allowed in it."""
     try:
         found = response.json()

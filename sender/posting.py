@@ -7,9 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import httpx
-
-from kit.errors import HiloError, TwilioDown, Wait
+from kit.errors import HiloError, NoAnswer, TwilioDown, Wait
 from kit.logs import get_log
 from kit.service import Tools
 from kit.twilio import Created, Listed, Twilio
@@ -114,8 +112,8 @@ class Poster:
     async def _listed(self, send: SendDocument) -> Listed | None:
         try:
             messages = await self._twilio.list_to(to=send.to, channel=send.channel)
-        except httpx.HTTPError as error:
-            raise TwilioDown(f"list: {type(error).__name__}") from None
+        except NoAnswer as error:
+            raise TwilioDown(f"list: {error}") from None
         since = (self._ledger.posted_at(send) if send.template else send.created_at) - SKEW
         ours = [one for one in messages if one.direction.startswith("outbound") and one.created_at >= since]
         taken = await self._ledger.claimed(send.contact) if ours else set()
