@@ -15,9 +15,11 @@ from kit.kafka.delivery import Delivery
 from kit.twilio import Created, Fetched, Listed
 from schemas.attributes import Envelope
 from schemas.contact import Contact
-from schemas.events import Event, StatusChanged
+from schemas.events import Event, SendAgain, StatusChanged
 
 EPOCH = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+CODES = (63032, 63012, 63012, 63018, 30008, 30410, 63003, 63001)
+"""Told by callback: final, a few more times, once more, once more and said, nobody there, our number."""
 USER, OURS = "+34600111222", "+14155238886"
 
 
@@ -87,6 +89,8 @@ class Message:
     code: int | None = None
     status: str = "queued"
     shown: bool = False
+    lied: bool = False
+    """It was shown, whatever its status says."""
     told: list[datetime] = field(default_factory=list)
     """When callbacks of it reached the log."""
 
@@ -153,8 +157,11 @@ class Sends:
         self.rows[row["_id"]] = dict(row)
         await self._perils.io()
 
-    async def replace_one(self, query: dict[str, Any], row: dict[str, Any]) -> Any:
+    async def replace_one(self, query: dict[str, Any], row: dict[str, Any], *, upsert: bool = False) -> Any:
         await self._perils.io()
+        if upsert:
+            self.rows[query["_id"]] = dict(row)
+            return None
         found = [name for name, one in self.rows.items() if one["rev"] == query["rev"]]
         if found and any(one.get("sid") == row.get("sid", 0) for name, one in self.rows.items() if name != found[0]):
             raise DuplicateKeyError("sid")
@@ -167,13 +174,18 @@ class Sends:
 class Box:
     """The outlet: what is published stays published."""
 
-    def __init__(self, perils: Perils) -> None:
+    def __init__(self, perils: Perils, records: list[Delivery]) -> None:
         self.sent: list[tuple[datetime, Envelope[Event]]] = []
         self._perils = perils
+        self._records = records
+        self.more = asyncio.Event()
 
     async def publish(self, _topic: str, envelope: Envelope[Event], **_: Any) -> None:
         await self._perils.io()
         self.sent.append((Clock().now(), envelope))
+        if isinstance(envelope.data, SendAgain):
+            self._records.append(delivery(envelope.data, envelope.id))
+            self.more.set()
         await self._perils.io()
 
 
@@ -214,7 +226,8 @@ class FakeTwilio:
         body, template = content.get("Body", "rendered"), "ContentSid" in content
         message = Message(f"SM{len(self.messages)}", found[1], body, template, Clock().now())
         if self._perils.dice.random() < self._perils.troubles.failing:
-            message.code = 63032
+            message.code = self._perils.dice.choice(CODES)
+            message.lied = message.code == 30410 and self._perils.dice.random() < 0.3
         elif not template and self._perils.dice.random() < self._perils.troubles.closed:
             message.code = 63016
         self.messages.append(message)
@@ -225,7 +238,7 @@ class FakeTwilio:
         await asyncio.sleep(self._perils.dice.random())
         for status in ["undelivered"] if message.code else ["sent", "delivered", "read"]:
             message.status = status
-            message.shown = message.shown or status == "delivered"
+            message.shown = message.shown or message.lied or status == "delivered"
             self._tell(message, status)
             await asyncio.sleep(self._perils.dice.random() * 0.5)
 
@@ -267,9 +280,9 @@ class FakeTwilio:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def idle(self) -> None:
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+    @property
+    def idle(self) -> bool:
+        return not self._tasks
 
 
 def delivery(event: Event, name: str) -> Delivery:
