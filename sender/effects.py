@@ -79,6 +79,11 @@ class EffectLedger:
             found = await self._sends.find_one({"_id": send_id})
         return SendDocument.from_mongo(found) if found else None
 
+    async def of_sid(self, sid: str) -> SendDocument | None:
+        with store_errors():
+            found = await self._sends.find_one({"sid": sid})
+        return SendDocument.from_mongo(found) if found else None
+
     async def found(self, send_ids: Sequence[str]) -> list[SendDocument]:
         with store_errors():
             rows = self._sends.find({"_id": {"$in": list(send_ids)}})

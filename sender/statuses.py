@@ -38,6 +38,7 @@ class StatusHandler:
         event = delivery.envelope.data
         assert isinstance(event, StatusChanged)  # noqa: S101
         send = await self._ledger.find(event.send_id) if event.send_id else None
+        send = send or await self._ledger.of_sid(event.message_sid)
         if send is None or send.erased:
             self._tools.metrics.count("hilo_statuses_total", status="stranger")
             self._log.warning("status of a stranger", event_id=delivery.envelope.id, status=event.status)

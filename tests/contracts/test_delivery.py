@@ -290,6 +290,13 @@ async def test_an_answer_that_is_cut_shows_nothing_twice(world: World, effect: R
     assert (world.shown, world.created) == (["uno", "dos", "tres"], 3)
 
 
+async def test_an_answer_that_drips_is_given_up_and_asked_for(world: World) -> None:
+    world.sim.fault("drip", method="POST", seconds=50)
+    await world.deliver(ask(world, "uno"))
+    assert (world.shown, world.created) == (["uno"], 1)
+    assert [attempt.outcome for attempt in (await world.row()).attempts] == ["UNKNOWN"]
+
+
 @pytest.mark.parametrize("times", [1, 2, 5])
 async def test_too_many_requests_is_a_hold(world: World, times: int) -> None:
     world.sim.fault("error", method="POST", http=429, retry_after=3, times=times)
@@ -479,6 +486,15 @@ async def test_statuses_at_once_end_with_the_highest(world: World) -> None:
 async def test_a_status_of_a_stranger_is_left_alone(world: World, database: Database) -> None:
     await world.status("SM_nobody", "delivered", number=9)
     assert await database.sends.count_documents({}) == 0
+
+
+async def test_a_status_without_our_id_finds_its_part_by_the_sid(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    event = StatusChanged(
+        message_sid=world.sim.messages[0].sid, status="delivered", address=USER, received_at=ENVELOPE_AT
+    )
+    await world.statuses.handle(run_of(delivery(event)))
+    assert (await world.row()).status == "delivered"
 
 
 # The effect ledger

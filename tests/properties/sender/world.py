@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,6 +59,10 @@ class Troubles:
     pauses_left: int = 2
 
     @classmethod
+    def none(cls) -> "Troubles":
+        return cls(**dict.fromkeys([one.name for one in fields(cls)], 0))
+
+    @classmethod
     def drawn(cls, dice: random.Random) -> "Troubles":
         def some(most: float) -> float:
             return dice.choice((0.0, most / 4, most))
@@ -102,10 +106,16 @@ class Perils:
         self.dice = dice
         self.troubles = troubles
         self.on_pause: Any = lambda: None
+        self.awaits = 0
+        self.crash_at: int | None = None
 
     async def io(self, *, pause: bool = True) -> None:
         troubles = self.troubles
         await asyncio.sleep(self.dice.random() * 0.01)
+        self.awaits += 1
+        if self.awaits == self.crash_at:
+            self.crash_at = None
+            raise Crash
         if troubles.crashes_left and self.dice.random() < troubles.crash:
             troubles.crashes_left -= 1
             raise Crash
@@ -138,7 +148,8 @@ class Sends:
 
     async def find_one(self, query: dict[str, Any]) -> dict[str, Any] | None:
         await self._perils.io()
-        return self.rows.get(query["_id"])
+        ((name, wanted),) = query.items()
+        return next((row for row in self.rows.values() if row.get(name) == wanted), None)
 
     def find(self, query: dict[str, Any], _: Any = None) -> Cursor:
         ((name, wanted),) = query.items()
@@ -194,6 +205,8 @@ class FakeTwilio:
 
     def __init__(self, perils: Perils, statuses: "asyncio.Queue[Delivery]") -> None:
         self.messages: list[Message] = []
+        self.codes: list[int | None] = []
+        """Of the next messages; by chance when there are none."""
         self._perils = perils
         self._statuses = statuses
         self._tasks: set[asyncio.Task[None]] = set()
@@ -225,7 +238,9 @@ class FakeTwilio:
         assert found
         body, template = content.get("Body", "rendered"), "ContentSid" in content
         message = Message(f"SM{len(self.messages)}", found[1], body, template, Clock().now())
-        if self._perils.dice.random() < self._perils.troubles.failing:
+        if self.codes:
+            message.code = self.codes.pop(0)
+        elif self._perils.dice.random() < self._perils.troubles.failing:
             message.code = self._perils.dice.choice(CODES)
             message.lied = message.code == 30410 and self._perils.dice.random() < 0.3
         elif not template and self._perils.dice.random() < self._perils.troubles.closed:
