@@ -172,7 +172,6 @@ class World:
             self.at_work = True
             await self._settled(run_of(record), lambda process: process.statuses.handle, lambda: True)
             self.at_work = False
-        self.untouched = False
 
     async def _settled(self, run: Run[Delivery], which: Callable[[Process], Handle], owned: Callable[[], bool]) -> bool:
         process = Process(self)
