@@ -177,6 +177,24 @@ async def test_a_lost_answer_of_a_reply_that_became_stale_is_uncertain(world: Wo
     assert (world.created, (await world.row()).state) == (0, "uncertain")
 
 
+async def test_a_callback_right_before_the_bytes_of_a_repeat_holds_them(world: World) -> None:
+    """Callback and list were late, and the callback comes between the second intent and its POST."""
+    world.sim.fault("reset", after=True, method="POST")
+    world.sim.configure(list_lag_ms=10_000_000)
+    intended = world.ledger.intend
+
+    async def intend(send: Any, **given: Any) -> Any:
+        taken = await intended(send, **given)
+        if taken.posts == 2:
+            await world.status(world.sim.messages[0].sid, "sent")
+        return taken
+
+    world.ledger.intend = intend  # type: ignore[method-assign]
+    await world.deliver(ask(world, "uno"))
+    row = await world.row()
+    assert (world.created, row.state, row.sid, row.posts) == (1, "accepted", world.sim.messages[0].sid, 2)
+
+
 # A process that was paused
 
 
