@@ -185,7 +185,7 @@ async def test_a_callback_right_before_the_bytes_of_a_repeat_holds_them(world: W
 
     async def intend(send: Any, **given: Any) -> Any:
         taken = await intended(send, **given)
-        if taken.posts == 2:
+        if taken and taken.posts == 2:
             await world.status(world.sim.messages[0].sid, "sent")
         return taken
 
