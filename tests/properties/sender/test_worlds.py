@@ -35,6 +35,7 @@ from tests.properties.sender.world import (
     Clock,
     Crash,
     FakeTwilio,
+    Log,
     Perils,
     Sends,
     Troubles,
@@ -66,6 +67,14 @@ class Process:
         self.reconciliation = Reconciliation(self.ledger, twilio, self.statuses, tools)
 
 
+def _delivers(process: Process) -> Handle:
+    return process.delivery.handle
+
+
+def _merges(process: Process) -> Handle:
+    return process.statuses.handle
+
+
 class World:
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -73,16 +82,14 @@ class World:
         self.perils = Perils(self.dice, self.troubles)
         self.perils.on_pause = self._rebalance
         self.sends = Sends(self.perils)
-        self.callbacks: asyncio.Queue[Delivery] = asyncio.Queue()
-        self.twilio = FakeTwilio(self.perils, self.callbacks)
+        self.statuses = Log()
+        self.twilio = FakeTwilio(self.perils, self.statuses)
         self.reengage = self.dice.choice(("", "HX1"))
-        self.records = self._drawn()
-        self.box = Box(self.perils, self.records)
+        self.outbound = Log(self._drawn())
+        self.box = Box(self.perils, self.outbound)
         self.late: list[Delivery] = []
         """They come when everything else is quiet."""
-        self.at_work = False
         self.untouched = False
-        self.position = 0
         self.owner = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -113,19 +120,22 @@ class World:
 
     @property
     def requests(self) -> list[SendRequested]:
-        found = [one.envelope.data for one in self.records]
+        found = [one.envelope.data for one in self.outbound.records]
         return list({one.turn: one for one in found if isinstance(one, SendRequested)}.values())
 
     def _rebalance(self) -> None:
         """The group has lost patience with a paused process: another one takes its partitions."""
         self.owner += 1
-        self._tasks.append(asyncio.ensure_future(self._lane()))
+        self._take()
+
+    def _take(self) -> None:
+        lanes = (self._lane(self.outbound, _delivers), self._lane(self.statuses, _merges))
+        self._tasks += [asyncio.ensure_future(lane) for lane in lanes]
 
     async def run(self) -> None:
-        self._tasks += [asyncio.ensure_future(self._status_lane()), asyncio.ensure_future(self._lane())]
+        self._take()
         await self._quiet()
-        self.records += self.late
-        self.box.more.set()
+        self.outbound.append(*self.late)
         await self._quiet()
         self.untouched = self.perils.crash_at is not None
         self.perils.crash_at = None
@@ -148,30 +158,22 @@ class World:
             for task in self._tasks:
                 if task.done():
                     task.result()
-            done = self.position >= len(self.records) and self.callbacks.empty() and self.twilio.idle
-            still = still + 1 if done and not self.at_work else 0
+            still = still + 1 if self.outbound.settled and self.statuses.settled and self.twilio.idle else 0
 
-    async def _lane(self) -> None:
+    async def _lane(self, log: Log, which: Callable[[Process], Handle]) -> None:
         """The one owner works; a zombie goes on with what it has begun, and commits nothing."""
         mine = self.owner
         while mine == self.owner:
-            position = self.position
-            if position >= len(self.records):
-                self.box.more.clear()
-                await self.box.more.wait()
+            if log.settled:
+                log.more.clear()
+                await log.more.wait()
                 continue
-            run: Any = run_of(self.records[position])
-            run.behind = tuple(self.records[position + 1 :])
-            done = await self._settled(run, lambda process: process.delivery.handle, lambda: mine == self.owner)
+            position = log.position
+            run: Any = run_of(log.records[position])
+            run.behind = tuple(log.records[position + 1 :])
+            done = await self._settled(run, which, lambda: mine == self.owner)
             if done and mine == self.owner:
-                self.position = position + 1
-
-    async def _status_lane(self) -> None:
-        while True:
-            record = await self.callbacks.get()
-            self.at_work = True
-            await self._settled(run_of(record), lambda process: process.statuses.handle, lambda: True)
-            self.at_work = False
+                log.position = position + 1
 
     async def _settled(self, run: Run[Delivery], which: Callable[[Process], Handle], owned: Callable[[], bool]) -> bool:
         process = Process(self)
@@ -248,7 +250,7 @@ def nothing_after_a_take_over(world: World) -> None:
         if isinstance(envelope.data, ConversationTakenOver):
             fence = next(
                 one.envelope.data
-                for one in world.records
+                for one in world.outbound.records
                 if isinstance(one.envelope.data, FenceRaised) and one.envelope.data.turn == envelope.data.turn
             )
             older = {part.send_id for one in world.requests if one.seq < fence.seq for part in one.parts}
@@ -298,7 +300,7 @@ def crashing(at: int) -> World:
     one, two = (
         world._reply(seq).model_copy(update={**fields, "parts": parts}) for seq, parts in ((1, first), (2, second))
     )
-    world.records[:] = [delivery(fence, "fence"), delivery(one, "one")]
+    world.outbound.records[:] = [delivery(fence, "fence"), delivery(one, "one")]
     world.late = [delivery(two, "two")]
     world.twilio.codes = [None, 63012, None, 63016, None]
     return world

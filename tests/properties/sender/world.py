@@ -182,28 +182,43 @@ class Sends:
         return type("Result", (), {"modified_count": len(found)})
 
 
+class Log:
+    """One partition and how far it is settled. Its owner may change; the record in hand comes again then."""
+
+    def __init__(self, records: list[Delivery] | None = None) -> None:
+        self.records = records or []
+        self.position = 0
+        self.more = asyncio.Event()
+
+    def append(self, *records: Delivery) -> None:
+        self.records += records
+        self.more.set()
+
+    @property
+    def settled(self) -> bool:
+        return self.position >= len(self.records)
+
+
 class Box:
     """The outlet: what is published stays published."""
 
-    def __init__(self, perils: Perils, records: list[Delivery]) -> None:
+    def __init__(self, perils: Perils, outbound: Log) -> None:
         self.sent: list[tuple[datetime, Envelope[Event]]] = []
         self._perils = perils
-        self._records = records
-        self.more = asyncio.Event()
+        self._outbound = outbound
 
     async def publish(self, _topic: str, envelope: Envelope[Event], **_: Any) -> None:
         await self._perils.io()
         self.sent.append((Clock().now(), envelope))
         if isinstance(envelope.data, SendAgain):
-            self._records.append(delivery(envelope.data, envelope.id))
-            self.more.set()
+            self._outbound.append(delivery(envelope.data, envelope.id))
         await self._perils.io()
 
 
 class FakeTwilio:
     """Shows what it creates after a while, and tells it: late, twice, in any order, or never."""
 
-    def __init__(self, perils: Perils, statuses: "asyncio.Queue[Delivery]") -> None:
+    def __init__(self, perils: Perils, statuses: Log) -> None:
         self.messages: list[Message] = []
         self.codes: list[int | None] = []
         """Of the next messages; by chance when there are none."""
@@ -275,7 +290,7 @@ class FakeTwilio:
             error_code=message.code if status == "undelivered" else None,
             received_at=Clock().now(),
         )
-        self._statuses.put_nowait(delivery(event, f"{message.sid}-{status}"))
+        self._statuses.append(delivery(event, f"{message.sid}-{status}"))
 
     async def list_to(self, **_: Any) -> list[Listed]:
         await self._perils.io()
