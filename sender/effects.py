@@ -204,7 +204,8 @@ def failed(send: SendDocument) -> bool:
 
 def place(send: SendDocument) -> tuple[int, int]:
     """In the order of its contact: part 2 of turn 7 is before part 1 of turn 8."""
-    return send.seq, int(send.id.rpartition("-")[2])
+    number = send.id.rpartition("-")[2]
+    return send.seq, int(number) if number.isdecimal() else 0
 
 
 def _open(send: SendDocument) -> bool:
