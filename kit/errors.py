@@ -4,6 +4,7 @@ HiloError
 ├── Poison              this record can never be handled: bury it
 ├── Retry               may succeed later: try again, spend an attempt
 ├── Wait                not yet: come back later, spend no attempt, hold nobody else
+├── NoAnswer            an HTTP request has no usable answer: what to do depends on what was asked
 ├── DependencyDown      nobody's fault here: hold, spend no attempt
 │   ├── BrokerDown          Kafka did not acknowledge in time
 │   ├── StoreDown           MongoDB is away
@@ -18,6 +19,7 @@ __all__ = [
     "DependencyDown",
     "HiloError",
     "Misconfigured",
+    "NoAnswer",
     "Poison",
     "Retry",
     "StoreDown",
@@ -52,6 +54,14 @@ class Wait(HiloError):
     def __init__(self, message: str, after: float) -> None:
         super().__init__(message)
         self.after = after
+
+
+class NoAnswer(HiloError):
+    """An HTTP request without a usable answer. `sent`: its bytes went out, so it may have had its effect."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class DependencyDown(HiloError):

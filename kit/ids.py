@@ -13,6 +13,7 @@ __all__ = [
     "erased_id",
     "fence_id",
     "fingerprint",
+    "halt_id",
     "part_id",
     "turn_id",
 ]
@@ -59,6 +60,11 @@ def digest(text: str) -> str:
 def fence_id(contact: str) -> str:
     """Of the contact's fence in `sends`."""
     return f"fence_{digest(contact)}"
+
+
+def halt_id(channel: str) -> str:
+    """Of the row in `sends` that says a number cannot send."""
+    return f"halt_{digest(channel)}"
 
 
 def erased_id(contact: str) -> str:

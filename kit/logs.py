@@ -17,7 +17,7 @@ __all__ = ["Log", "configure", "get_log"]
 
 Log = structlog.stdlib.BoundLogger
 PHONE = re.compile(r"(?:\+|%2B)\d{7,15}", re.IGNORECASE)
-QUIET = ("aiokafka", "httpx", "httpcore", "twilio", "websockets", "uvicorn", "faststream", "pymongo")
+QUIET = ("aiohttp", "aiokafka", "httpx", "httpcore", "twilio", "websockets", "uvicorn", "faststream", "pymongo")
 
 
 def configure(service: str, level: str = "INFO", style: str = "json") -> None:

@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from json import JSONDecodeError
+from http import HTTPStatus
 from typing import Any, Literal
 
-import httpx
-
-from kit.http import PooledClient
+from kit.errors import NoAnswer
+from kit.http import Answer, PooledClient
 from kit.settings import TwilioSettings
 from schemas.contact import to_wire
 
@@ -22,7 +21,6 @@ __all__ = ["Created", "Fetched", "Listed", "Twilio"]
 
 Class = Literal["ACCEPTED", "NOT_SENT", "REJECTED", "CONFIG", "UNKNOWN"]
 TYPING_S = 2.0  # nobody waits for it
-UNTOUCHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,38 +82,34 @@ class Twilio:
         """
         form = {"To": to_wire(to), "From": to_wire(channel), "StatusCallback": callback, **content}
         try:
-            response = await self._http.request(
-                "POST", self._messages, key=to, data=form, auth=self._auth, before=before
-            )
-        except UNTOUCHED as error:
-            return Created("NOT_SENT", detail=type(error).__name__)
-        except httpx.HTTPError as error:
-            return Created("UNKNOWN", detail=type(error).__name__)
-        return _classify(response)
+            answer = await self._http.request("POST", self._messages, data=form, auth=self._auth, before=before)
+        except NoAnswer as error:
+            return Created("UNKNOWN" if error.sent else "NOT_SENT", detail=str(error))
+        return _classify(answer)
 
     async def list_to(self, *, to: str, channel: str) -> list[Listed]:
-        """The newest messages from `channel` to `to`. Raises httpx.HTTPError.
+        """The newest messages from `channel` to `to`. Raises NoAnswer.
 
         Without a DateSent filter: a queued message has none, and might be missed by it.
         """
         params = {"To": to_wire(to), "From": to_wire(channel), "PageSize": "20"}
-        response = await self._http.request("GET", self._messages, key=to, params=params, auth=self._auth)
-        response.raise_for_status()
+        answer = await self._http.request("GET", self._messages, params=params, auth=self._auth)
+        if not answer.ok:
+            raise _unusable(answer)
         try:
-            return [_listed(one) for one in response.json()["messages"]]
+            return [_listed(one) for one in answer.json()["messages"]]
         except (KeyError, TypeError, ValueError):
-            raise httpx.DecodingError("the list is cut, or no list", request=response.request) from None
+            raise NoAnswer("the list is cut, or no list", sent=True) from None
 
     async def fetch(self, sid: str) -> Fetched | None:
-        """One message as it stands; None where Twilio has forgotten it. Raises httpx.HTTPError."""
+        """One message as it stands; None where Twilio has forgotten it. Raises NoAnswer."""
         url = f"{self._messages.removesuffix('.json')}/{sid}.json"
-        response = await self._http.request("GET", url, key=sid, auth=self._auth)
-        if response.status_code == httpx.codes.NOT_FOUND:
+        answer = await self._http.request("GET", url, auth=self._auth)
+        if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        response.raise_for_status()
-        body = _json(response)
-        if not isinstance(body.get("status"), str):
-            raise httpx.DecodingError("the message is cut", request=response.request)
+        body = _json(answer)
+        if not answer.ok or not isinstance(body.get("status"), str):
+            raise _unusable(answer)
         return Fetched(body["status"], body.get("error_code"), body.get("error_message"))
 
     async def typing(self, message_sid: str) -> bool:
@@ -126,21 +120,20 @@ class Twilio:
                 response = await self._http.request(
                     "POST",
                     f"{base}/v2/Indicators/Typing.json",
-                    key=message_sid,
                     data={"channel": "whatsapp", "messageId": message_sid},
                     auth=self._auth,
                 )
-        except (TimeoutError, httpx.HTTPError):
+        except (TimeoutError, NoAnswer):
             return False
-        return response.is_success
+        return response.ok
 
     async def reachable(self) -> Created:
         """One cheap authenticated read, for `hilo doctor`."""
         try:
-            response = await self._http.request("GET", self._messages, params={"PageSize": "1"}, auth=self._auth)
-        except httpx.HTTPError as error:
-            return Created("NOT_SENT", detail=type(error).__name__)
-        return Created("ACCEPTED") if response.is_success else _classify(response)
+            answer = await self._http.request("GET", self._messages, params={"PageSize": "1"}, auth=self._auth)
+        except NoAnswer as error:
+            return Created("NOT_SENT", detail=str(error))
+        return Created("ACCEPTED") if answer.ok else _classify(answer)
 
 
 def _listed(one: dict[str, Any]) -> Listed:
@@ -148,31 +141,35 @@ def _listed(one: dict[str, Any]) -> Listed:
     return Listed(one["sid"], one["body"] or "", one["status"], one["direction"], created)
 
 
-def _classify(response: httpx.Response) -> Created:
-    body = _json(response)
+def _unusable(answer: Answer) -> NoAnswer:
+    return NoAnswer(f"HTTP {answer.status}", sent=True)
+
+
+def _classify(answer: Answer) -> Created:
+    body = _json(answer)
     code = body.get("code") if isinstance(body.get("code"), int) else None
-    detail = f"HTTP {response.status_code}"
-    if response.status_code == httpx.codes.CREATED and isinstance(body.get("sid"), str):
+    detail = f"HTTP {answer.status}"
+    if answer.status == HTTPStatus.CREATED and isinstance(body.get("sid"), str):
         return Created("ACCEPTED", sid=body["sid"], detail=str(body.get("status", "")))
-    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        return Created("NOT_SENT", code=code, detail=detail, retry_after=_retry_after(response))
-    if response.status_code in {401, 403, 404}:
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Created("NOT_SENT", code=code, detail=detail, retry_after=_retry_after(answer))
+    if answer.status in {401, 403, 404}:
         return Created("CONFIG", code=code, detail=detail)
-    if response.is_client_error and body:
+    if 400 <= answer.status < 500 and body:
         return Created("REJECTED", code=code, detail=detail)
     return Created("UNKNOWN", code=code, detail=detail)
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
+def _json(answer: Answer) -> dict[str, Any]:
     try:
-        body = response.json()
-    except (JSONDecodeError, UnicodeDecodeError):
+        body = answer.json()
+    except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(answer: Answer) -> float | None:
     try:
-        return min(60.0, float(response.headers["Retry-After"]))
+        return min(60.0, float(answer.headers["Retry-After"]))
     except (KeyError, ValueError):
         return None

@@ -20,6 +20,7 @@ __all__ = [
     "Document",
     "EventDocument",
     "FenceDocument",
+    "HaltDocument",
     "HistoryLine",
     "MessageDocument",
     "SendDocument",
@@ -204,9 +205,15 @@ class SendDocument(Document):
     repeats: int = Field(default=0, description="of these, how often after an answer that stayed unknown")
     looks: int = Field(default=0, description="how often Twilio's list was searched for the last POST")
     not_after: datetime | None = None
-    fallback: dict[str, str] | None = Field(
-        default=None, description="the template to post once if WhatsApp finds its window closed; gone when it was sent"
+    content: dict[str, str] | None = Field(
+        default=None, description="what was posted last, in case it has to be again; gone when its end is known"
     )
+    fallback: dict[str, str] | None = Field(
+        default=None, description="the template to post once if WhatsApp finds its window closed; gone as `content`"
+    )
+    owed: bool = Field(default=False, description="Twilio failed it before: `content` is posted as it stands")
+    retries: int = Field(default=0, description="how often it was to be posted again after an error of a passing kind")
+    again_at: datetime | None = Field(default=None, description="not posted again before")
     told: bool = Field(default=False, description="its notice is published")
     due: datetime | None = Field(default=None, description="when Twilio is asked for a final status; none: final")
     erased: bool = False
@@ -219,5 +226,14 @@ class FenceDocument(Document):
     """Writer: sender, in `sends`. `_id` is `fence_` and a hash of the contact: it outlives an erasure."""
 
     fence: int = Field(description="no part with a lower seq may be posted")
+    owed: list[str] = Field(default=[], description="parts that are posted again before anything newer is posted")
     told: list[str] = Field(default=[], description="turns whose take-over was confirmed; the last ones")
+    rev: str
+
+
+class HaltDocument(Document):
+    """Writer: sender, in `sends`. `_id` is `halt_` and a hash of our number: Twilio told that it cannot send."""
+
+    until: datetime
+    code: int
     rev: str

@@ -33,6 +33,7 @@ __all__ = [
     "Part",
     "Purpose",
     "Record",
+    "SendAgain",
     "SendRequested",
     "StatusChanged",
     "TakenOver",
@@ -211,6 +212,14 @@ class FenceRaised(Event):
     conversation_id: Id | None = None
     reason: Literal["takeover", "opt_out", "erase"]
     by: str = ""
+
+
+class SendAgain(Event):
+    """From the sender itself: Twilio told afterwards that this part was not shown; post it again when it is time."""
+
+    contact: str
+    channel: Channel
+    send_id: Id
 
 
 class EraseSends(Event):

@@ -12,6 +12,7 @@ from kit.probes import HttpServer, probes
 from kit.service import Service, Tools, run
 from kit.twilio import Twilio
 from schemas.topics import MESSAGE_OUTBOUND, MESSAGE_STATUS
+from sender.debts import Debts
 from sender.delivery import DeliveryHandler
 from sender.effects import EffectLedger
 from sender.fences import Fences
@@ -36,8 +37,9 @@ def build(settings: SenderSettings, tools: Tools) -> Service:
     teller = Teller(outlet, ledger, tools)
     poster = Poster(ledger, twilio, teller, Pacer(tools.clock, settings.sends_per_s), settings.public_base_url, tools)
     fences = Fences(mongo.database, ledger, teller)
-    delivery = DeliveryHandler(ledger, poster, fences, settings.reengage_template_sid, tools)
-    statuses = StatusHandler(ledger, poster, teller, tools)
+    debts = Debts(ledger, poster, fences, teller, tools)
+    delivery = DeliveryHandler(ledger, poster, fences, debts, settings.reengage_template_sid, tools)
+    statuses = StatusHandler(ledger, debts, fences, teller, tools)
     reconciliation = Reconciliation(ledger, twilio, statuses, tools)
     limits = Limits(concurrency=settings.concurrency)
     consumers = Consumers(

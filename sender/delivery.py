@@ -4,20 +4,22 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from kit.errors import Wait
+from kit.ids import digest
 from kit.kafka.delivery import Delivery
 from kit.lanes import Run
 from kit.service import Tools
 from schemas.documents import SendDocument
-from schemas.events import EraseSends, FenceRaised, Part, SendRequested
-from sender.effects import RANK, EffectLedger, failed
-from sender.fences import Fences, digest
-from sender.posting import Poster, why_not
+from schemas.events import EraseSends, FenceRaised, Part, SendAgain, SendRequested
+from sender.debts import Debts
+from sender.effects import FINAL, RANK, EffectLedger, Glance, failed
+from sender.fences import Fences
+from sender.inquiry import why_not
+from sender.posting import Poster
 from sender.window import Content, content, fallback
 
 __all__ = ["DeliveryHandler"]
 
 NEXT_AFTER = timedelta(seconds=5)  # without a `sent` callback of the part before
-FINAL = {"accepted", "rejected", "withheld", "uncertain"}  # for this handler
 POLL_S = 0.25  # between two looks for that callback; the lane holds no permit meanwhile
 
 
@@ -27,10 +29,13 @@ class DeliveryHandler:
     One part of a contact at a time. A part that was not shown ends its reply: the rest would only confuse.
     """
 
-    def __init__(self, ledger: EffectLedger, poster: Poster, fences: Fences, reengage: str, tools: Tools) -> None:
+    def __init__(
+        self, ledger: EffectLedger, poster: Poster, fences: Fences, debts: Debts, reengage: str, tools: Tools
+    ) -> None:
         self._ledger = ledger
         self._poster = poster
         self._fences = fences
+        self._debts = debts
         self._reengage = reengage
         self._tools = tools
 
@@ -42,11 +47,21 @@ class DeliveryHandler:
             await self._fences.raised(event)
         elif isinstance(event, EraseSends):
             await self._fences.erased(event)
+        elif isinstance(event, SendAgain):
+            await self._paid(event, (), _fence_behind(run.behind, event.contact))
         elif isinstance(event, SendRequested):
             await self._deliver(event, _fence_behind(run.behind, event.contact))
 
+    async def _paid(self, event: SendRequested | SendAgain, send_ids: Sequence[str], behind: int) -> Glance:
+        """What this contact is owed comes before anything newer of theirs."""
+        glance = await self._ledger.glance(event.contact, event.channel, send_ids)
+        if not glance.owed:
+            return glance
+        await self._debts.pay(event.contact, glance, max(behind, glance.fence))
+        return await self._ledger.glance(event.contact, event.channel, send_ids)
+
     async def _deliver(self, request: SendRequested, behind: int) -> None:
-        glance = await self._ledger.glance(request.contact, [part.send_id for part in request.parts])
+        glance = await self._paid(request, [part.send_id for part in request.parts], behind)
         fence = max(behind, glance.fence)
         former: SendDocument | None = None
         for number, part in enumerate(request.parts):
@@ -61,14 +76,16 @@ class DeliveryHandler:
     async def _settled(
         self, request: SendRequested, part: Part, send: SendDocument, former: SendDocument | None, fence: int
     ) -> SendDocument:
+        if send.owed:
+            return await self._debts.settled(send, fence)
         reason = why_not(send, fence, self._tools.clock.now())
         if send.rev:
-            send = send if send.state in FINAL else await self._poster.resolve(send, reason)
+            send = send if send.state in FINAL else await self._poster.inquiry.resolve(send, reason)
             if send.state in FINAL:
                 return await self._poster.ended(send)
         if not reason:
             self._turn_after(former)
-        found = Content({}, reason) if reason else self._content(request, part, send, former)
+        found = Content({}, reason) if reason else self._content(request, part, former)
         if found.reason:
             return await self._poster.withhold(send, found.reason)
         return await self._poster.post(send, found.fields)
@@ -81,9 +98,7 @@ class DeliveryHandler:
         if left > 0:
             raise Wait("the part before is not sent yet", after=min(POLL_S, left))
 
-    def _content(self, request: SendRequested, part: Part, send: SendDocument, former: SendDocument | None) -> Content:
-        if send.template and send.fallback:
-            return Content(send.fallback)  # the window was found closed, and stays so
+    def _content(self, request: SendRequested, part: Part, former: SendDocument | None) -> Content:
         if former and former.template:
             return Content({}, "window_closed")  # also when WhatsApp found so, against our clock
         return content(request, part, self._tools.clock.now(), self._reengage)
@@ -91,7 +106,11 @@ class DeliveryHandler:
     async def _stop(self, rest: Sequence[SendDocument]) -> None:
         """One notice for a reply: that of the part it ended with."""
         for send in rest:
-            found = send if send.state in FINAL or not send.rev else await self._poster.resolve(send, "earlier_part")
+            found = (
+                send
+                if send.state in FINAL or not send.rev
+                else await self._poster.inquiry.resolve(send, "earlier_part")
+            )
             if found.state not in FINAL:
                 await self._poster.withhold(found, "earlier_part", told=True)
 

@@ -8,12 +8,12 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from kit.clock import Clock
-from kit.errors import Retry
+from kit.errors import Retry, Wait
+from kit.ids import fence_id, halt_id
 from kit.mongo import Database, store_errors
-from schemas.documents import Attempt, FenceDocument, SendDocument
-from sender.fences import fence_id
+from schemas.documents import Attempt, FenceDocument, HaltDocument, SendDocument
 
-__all__ = ["RANK", "STATES", "EffectLedger", "Glance", "State", "failed"]
+__all__ = ["FINAL", "RANK", "STATES", "EffectLedger", "Glance", "State", "failed", "place"]
 
 RANK = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sent": 3, "failed": 3, "undelivered": 3}
 RANK |= {"delivered": 4, "read": 5}
@@ -31,17 +31,25 @@ STATES: Mapping[str, State] = {
     "new": State("no row yet", ("intent", "withheld")),
     "intent": State(
         "a POST may be under way until the lease ends; without a lease, certainly none",
-        ("accepted", "rejected", "unknown", "fallback", "withheld", "uncertain"),
+        ("accepted", "rejected", "unknown", "again", "withheld", "uncertain"),
     ),
     "unknown": State(
-        "a POST went out, nobody knows what came of it", ("accepted", "rejected", "fallback", "intent", "uncertain")
+        "a POST went out, nobody knows what came of it", ("accepted", "rejected", "again", "intent", "uncertain")
     ),
-    "accepted": State("it has a SID; statuses follow", ("fallback",)),
-    "fallback": State("WhatsApp found the window closed: its template is next, once", ("intent", "withheld")),
+    "accepted": State("it has a SID; statuses follow", ("again",)),
+    "again": State(
+        "Twilio failed it: it, or its template, is posted when its time has come",
+        ("intent", "accepted", "withheld", "uncertain"),
+    ),
     "rejected": State("Twilio refused it", ()),
-    "withheld": State("never posted: expired, window closed, fenced, or an earlier part was not shown", ()),
-    "uncertain": State("nobody can say whether it was shown; not posted again", ("accepted", "fallback")),
+    "withheld": State(
+        "not posted, or not again: expired, window closed, fenced, overtaken, or an earlier part was not shown", ()
+    ),
+    "uncertain": State("nobody can say whether it was shown; not posted again", ("accepted",)),
 }
+
+
+FINAL = {"accepted", "rejected", "withheld", "uncertain"}  # nothing is posted any more, unless a callback says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,10 @@ class Glance:
     rows: dict[str, SendDocument]
     fence: int
     """No part with a lower seq may be posted."""
+    owed: list[str]
+    """Parts that have to be posted before any newer one."""
+    halted_until: datetime | None
+    """Our number sends nothing before that."""
 
 
 class EffectLedger:
@@ -67,30 +79,47 @@ class EffectLedger:
             found = await self._sends.find_one({"_id": send_id})
         return SendDocument.from_mongo(found) if found else None
 
-    async def glance(self, contact: str, send_ids: Sequence[str]) -> Glance:
-        """Rows and the contact's fence in one look."""
-        fence = fence_id(contact)
+    async def of_sid(self, sid: str) -> SendDocument | None:
         with store_errors():
-            found = {one["_id"]: one async for one in self._sends.find({"_id": {"$in": [fence, *send_ids]}})}
-        raised = FenceDocument.from_mongo(found.pop(fence)).fence if fence in found else 0
-        return Glance({name: SendDocument.from_mongo(one) for name, one in found.items()}, raised)
+            found = await self._sends.find_one({"sid": sid})
+        return SendDocument.from_mongo(found) if found else None
 
-    async def intend(self, send: SendDocument) -> SendDocument | None:
-        """Take the lease for one POST. None: somebody else has it, or the row has moved on."""
-        update = {
+    async def found(self, send_ids: Sequence[str]) -> list[SendDocument]:
+        with store_errors():
+            rows = self._sends.find({"_id": {"$in": list(send_ids)}})
+            return [SendDocument.from_mongo(one) async for one in rows]
+
+    async def glance(self, contact: str, channel: str, send_ids: Sequence[str] = ()) -> Glance:
+        """Rows, the contact's fence and what our number may do, in one look."""
+        fence, halt = fence_id(contact), halt_id(channel)
+        with store_errors():
+            found = {one["_id"]: one async for one in self._sends.find({"_id": {"$in": [fence, halt, *send_ids]}})}
+        raised = FenceDocument.from_mongo(found.pop(fence)) if fence in found else None
+        until = HaltDocument.from_mongo(found.pop(halt)).until if halt in found else None
+        rows = {name: SendDocument.from_mongo(one) for name, one in found.items()}
+        return Glance(rows, raised.fence if raised else 0, raised.owed if raised else [], until)
+
+    async def intend(self, send: SendDocument, *, repeat: bool = False) -> SendDocument | None:
+        """Take the lease for one POST. None: somebody else has it, or the row has moved on.
+
+        `repeat`: the last one may have been shown.
+        """
+        update: dict[str, Any] = {
             "state": "intent",
             "lease_until": self._clock.now() + self._lease,
             "posts": send.posts + 1,
-            "repeats": send.repeats + (send.state == "unknown"),
+            "repeats": send.repeats + repeat,
             "looks": 0,
         }
+        if send.state == "again":  # its former SID stays among the attempts
+            update |= {"sid": None, "status": "", "error_code": None, "error_message": None, "again_at": None}
         return await self.save(send, send.model_copy(update=update))
 
     async def record(self, send: SendDocument, attempt: Attempt, **update: Any) -> SendDocument | None:
         """What came of a POST. None: somebody else has taken over."""
         row: SendDocument | None = send
         while row is not None and row.posts == send.posts:
-            if row.state == "fallback":
+            if row.state == "again":
                 return row  # a callback has told its end already
             told = {**update, "attempts": [*row.attempts, attempt][-KEPT_ATTEMPTS:]}
             told["error_code"] = attempt.code or row.error_code
@@ -135,6 +164,13 @@ class EffectLedger:
             raise Retry("this SID belongs to another part") from None
         return stamped if result.modified_count else None
 
+    async def moved(self, before: SendDocument, **update: Any) -> SendDocument:
+        """Change these fields. Raises Wait where the row is not as `before` any more."""
+        changed = await self.change(before, before.model_copy(update=update))
+        if changed is None:
+            raise Wait("the part has moved on", after=0.1)
+        return changed
+
     async def _insert(self, send: SendDocument) -> SendDocument | None:
         if send.state not in STATES["new"].next:
             raise AssertionError(f"new → {send.state} is no transition")
@@ -166,6 +202,12 @@ def failed(send: SendDocument) -> bool:
     return send.status in {"failed", "undelivered"}
 
 
+def place(send: SendDocument) -> tuple[int, int]:
+    """In the order of its contact: part 2 of turn 7 is before part 1 of turn 8."""
+    number = send.id.rpartition("-")[2]
+    return send.seq, int(number) if number.isdecimal() else 0
+
+
 def _open(send: SendDocument) -> bool:
     final = send.status in {"delivered", "read", "failed", "undelivered"}
-    return send.state in {"intent", "unknown", "fallback"} or (send.state == "accepted" and not final)
+    return send.state in {"intent", "unknown", "again"} or (send.state == "accepted" and not final)

@@ -1,30 +1,24 @@
 """Below a contact's fence nothing is posted any more: after a take-over, an opt-out, an erasure."""
 
-import hashlib
+from collections.abc import Collection
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pymongo.errors import DuplicateKeyError
 
 from kit.errors import Wait
+from kit.ids import fence_id, halt_id
 from kit.mongo import Database, store_errors
-from schemas.documents import FenceDocument, SendDocument
+from schemas.documents import FenceDocument, HaltDocument, SendDocument
 from schemas.events import EraseSends, FenceRaised
 
 if TYPE_CHECKING:
     from sender.effects import EffectLedger
     from sender.telling import Teller
 
-__all__ = ["Fences", "digest", "fence_id"]
+__all__ = ["Fences"]
 
 KEPT_TURNS = 20
-
-
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def fence_id(contact: str) -> str:
-    return f"fence_{digest(contact)}"
 
 
 class Fences:
@@ -56,6 +50,25 @@ class Fences:
         for send in await self._ledger.of_contact(event.contact):
             if send.seq < event.seq and await self._ledger.change(send, _stripped(send)) is None:
                 raise Wait("a row has moved on", after=0.1)
+
+    async def owe(self, contact: str, send_id: str) -> None:
+        """Nothing newer than this part is posted before it. Repeats are harmless."""
+        fence = await self._keep(contact, 0)
+        if send_id not in fence.owed:
+            await self._change(fence, fence.model_copy(update={"owed": [*fence.owed, send_id]}))
+
+    async def paid(self, contact: str, send_ids: Collection[str]) -> None:
+        fence = await self._keep(contact, 0)
+        owed = [one for one in fence.owed if one not in send_ids]
+        if owed != fence.owed:
+            await self._change(fence, fence.model_copy(update={"owed": owed}))
+
+    async def halt(self, channel: str, code: int, until: datetime) -> None:
+        """Nothing is posted from this number until then. The last one to say so counts."""
+        name = halt_id(channel)
+        halt = HaltDocument(id=name, until=until, code=code, rev=f"{name}#{until.timestamp()}")
+        with store_errors():
+            await self._sends.replace_one({"_id": name}, halt.to_mongo(), upsert=True)
 
     async def _quiet(self, contact: str, seq: int) -> None:
         older = [one for one in await self._ledger.of_contact(contact) if one.seq < seq and one.state == "intent"]
@@ -93,13 +106,13 @@ class Fences:
 
 def _stripped(send: SendDocument) -> SendDocument:
     """What was not settled is settled now: a POST that may have arrived stays uncertain."""
-    settled = {"intent": "withheld", "fallback": "withheld", "unknown": "uncertain"}
+    settled = {"intent": "withheld", "again": "withheld", "unknown": "uncertain"}
     state = settled.get(send.state, send.state)
     if send.state == "intent" and (send.lease_until or send.repeats):
         state = "uncertain"
     return SendDocument(
         id=send.id,
-        contact=f"erased_{digest(send.contact)}",
+        contact=erased_id(send.contact),
         turn=send.turn,
         seq=send.seq,
         conversation_id="",

@@ -3,9 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-import httpx
-
-from kit.errors import DependencyDown, HiloError
+from kit.errors import DependencyDown, HiloError, NoAnswer
 from kit.logs import get_log
 from kit.service import Tools
 from kit.twilio import Twilio
@@ -70,7 +68,7 @@ class Reconciliation:
             return "moved_on" if moved is None else "given_up" if over else "no_sid"
         try:
             found = await self._twilio.fetch(send.sid or "")
-        except httpx.HTTPError:
+        except NoAnswer:
             return "twilio_away"
         if found is None:
             return "gone"

@@ -1,29 +1,33 @@
 """What Twilio says about a message, into the ledger: by rank, never backwards, in whatever order it comes."""
 
-from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from kit.errors import TwilioDown, Wait
+from kit.errors import Wait
 from kit.kafka.delivery import Delivery
 from kit.lanes import Run
 from kit.logs import get_log
 from kit.service import Tools
 from schemas.documents import Attempt, SendDocument
-from schemas.events import Event, StatusChanged
+from schemas.events import StatusChanged
+from sender.debts import Debts
 from sender.effects import RANK, EffectLedger, failed
-from sender.outcomes import action_for
-from sender.posting import Poster
+from sender.fences import Fences
+from sender.outcomes import once_more, outcome_for
 from sender.telling import Teller
 
 __all__ = ["StatusHandler", "merged"]
 
-AGAIN_S = 10.0  # a template that Twilio cannot take now; statuses of others must not wait for it
+
+FAILURES = ("failed", "undelivered")
+GONE: dict[str, Any] = {"content": None, "fallback": None}
 
 
 class StatusHandler:
-    def __init__(self, ledger: EffectLedger, poster: Poster, teller: Teller, tools: Tools) -> None:
+    def __init__(self, ledger: EffectLedger, debts: Debts, fences: Fences, teller: Teller, tools: Tools) -> None:
         self._ledger = ledger
-        self._poster = poster
+        self._debts = debts
+        self._fences = fences
         self._teller = teller
         self._tools = tools
         self._log = get_log("statuses")
@@ -34,15 +38,16 @@ class StatusHandler:
         event = delivery.envelope.data
         assert isinstance(event, StatusChanged)  # noqa: S101
         send = await self._ledger.find(event.send_id) if event.send_id else None
+        send = send or await self._ledger.of_sid(event.message_sid)
         if send is None or send.erased:
             self._tools.metrics.count("hilo_statuses_total", status="stranger")
             self._log.warning("status of a stranger", event_id=delivery.envelope.id, status=event.status)
             return
-        await self.apply(send, event, [one.envelope.data for one in run.behind])
+        await self.apply(send, event)
 
-    async def apply(self, send: SendDocument, event: StatusChanged, behind: Sequence[Event] = ()) -> None:
+    async def apply(self, send: SendDocument, event: StatusChanged) -> None:
         """Also for what Twilio answered when it was asked."""
-        after = merged(send, event)
+        after = merged(send, event, self._tools.clock.now())
         if after != send:
             changed = await self._ledger.change(send, after)
             if changed is None:
@@ -52,32 +57,22 @@ class StatusHandler:
         known = "second_sid" if _second(after, event) else known
         self._tools.metrics.count("hilo_statuses_total", status=known)
         self._log.info("status", send=send.id, turn_id=send.turn, status=event.status, code=event.error_code)
-        await self._follow(after, behind)
+        await self._follow(after)
 
-    async def _follow(self, send: SendDocument, behind: Sequence[Event]) -> None:
-        """What a failure asks for: its template, or a notice. After a crash the record comes again, so this does."""
-        if send.state in {"fallback", "intent", "unknown"} and send.template and send.fallback:
-            try:
-                await self._poster.finish(await self._overtaken(send, behind))
-            except TwilioDown as down:
-                raise Wait("the template has to wait for Twilio", after=down.after or AGAIN_S) from None
+    async def _follow(self, send: SendDocument) -> None:
+        """What a failure asks for. After a crash the record comes again, so this does."""
+        outcome = outcome_for(send.error_code)
+        if failed(send) and outcome.action == "halt" and send.error_code:
+            until = self._tools.clock.now() + timedelta(seconds=outcome.delays[0])
+            await self._fences.halt(send.channel, send.error_code, until)
+            self._teller.alarm(send, send.error_code, outcome.action)
+        if send.state == "again":
+            await self._debts.owe(send)
         elif send.state == "accepted" and failed(send):
             await self._teller.not_shown(send)
 
-    async def _overtaken(self, send: SendDocument, behind: Sequence[Event]) -> SendDocument:
-        """The callback that tells the template's SID may wait behind the one that asked for the template."""
-        known = {one.sid for one in send.attempts}
-        events = [one for one in behind if isinstance(one, StatusChanged) and one.send_id == send.id]
-        sid = send.sid or next((one.message_sid for one in events if one.message_sid not in known), None)
-        if sid == send.sid:
-            return send
-        changed = await self._ledger.change(send, send.model_copy(update={"sid": sid}))
-        if changed is None:
-            raise Wait("the part has moved on", after=0.05)
-        return changed
 
-
-def merged(send: SendDocument, event: StatusChanged) -> SendDocument:
+def merged(send: SendDocument, event: StatusChanged, now: datetime) -> SendDocument:
     """Pure. The higher rank wins; `failed` and `undelivered` lose to a later `delivered`; an error is never blanked."""
     sid = event.message_sid
     if sid != send.sid and (send.sid or sid in {one.sid for one in send.attempts}):
@@ -85,31 +80,30 @@ def merged(send: SendDocument, event: StatusChanged) -> SendDocument:
     update: dict[str, Any] = {"sid": sid}
     if RANK.get(event.status, -1) > RANK.get(send.status, -1):
         update["status"] = event.status
-    if event.status in {"failed", "undelivered"} and RANK.get(send.status, -1) <= RANK["sent"]:
+    if event.status in FAILURES and RANK.get(send.status, -1) <= RANK["sent"]:
         update["status"] = event.status
     if event.error_code and not send.error_code:
         update |= {"error_code": event.error_code, "error_message": event.error_message}
     if send.state == "uncertain":
         update |= {"state": "accepted", "told": False, "error_message": update.get("error_message")}
-    after = send.model_copy(update=update)
-    if (
-        failed(after)
-        and after.fallback
-        and not (after.template or after.repeats)
-        and action_for(after.error_code) == "template"
-    ):
-        return after.model_copy(update=_to_template(after))
-    settled = RANK.get(after.status, -1) >= RANK["sent"] and not failed(after) and after.template
-    return after.model_copy(update={"fallback": None}) if settled else after
+    return _judged(send.model_copy(update=update), now)
 
 
-def _to_template(send: SendDocument) -> dict[str, Any]:
-    """WhatsApp's clock is right, ours was not. Its SID stays among the attempts, so that late news of it are known."""
-    attempts = list(send.attempts)
-    if send.sid not in {one.sid for one in attempts}:
-        attempts = [*attempts, _unanswered(send)]
-    fresh = {"sid": None, "status": "", "error_code": None, "error_message": None, "lease_until": None}
-    return {**fresh, "state": "fallback", "template": True, "attempts": attempts}
+def _judged(send: SendDocument, now: datetime) -> SendDocument:
+    """What was posted is kept as long as it may have to be posted again."""
+    if failed(send) and send.state in {"intent", "unknown", "accepted"}:
+        again = once_more(send, send.error_code, now)
+        return send.model_copy(update={**again, "attempts": _known(send)} if again else GONE)
+    if RANK.get(send.status, -1) >= RANK["delivered"]:
+        shown_after_all = {"state": "accepted", "owed": False, "again_at": None} if send.state == "again" else {}
+        return send.model_copy(update={**GONE, **shown_after_all})
+    return send
+
+
+def _known(send: SendDocument) -> list[Attempt]:
+    """Its SID stays among the attempts, so that late news of it are known."""
+    known = send.sid in {one.sid for one in send.attempts}
+    return send.attempts if known else [*send.attempts, _unanswered(send)]
 
 
 def _unanswered(send: SendDocument) -> Attempt:

@@ -6,11 +6,11 @@ from kit.service import Tools
 from schemas.attributes import Envelope
 from schemas.contact import Contact
 from schemas.documents import SendDocument
-from schemas.events import AddressRefused, Event, FenceRaised
+from schemas.events import AddressRefused, Event, FenceRaised, SendAgain
 from schemas.notices import ConversationTakenOver, MessageExpired, MessageUncertain, MessageUndeliverable, Notice
-from schemas.topics import CONTACT_LOG, SYSTEM_NOTICES, Topic
+from schemas.topics import CONTACT_LOG, MESSAGE_OUTBOUND, SYSTEM_NOTICES, Topic
 from sender.effects import EffectLedger, failed
-from sender.outcomes import action_for
+from sender.outcomes import outcome_for
 
 __all__ = ["Teller"]
 
@@ -32,7 +32,7 @@ class Teller:
             return send
         end = "failed" if send.state == "accepted" else send.state
         await self._publish(f"{send.id}-{end}", SYSTEM_NOTICES, send.contact, self._notice(send))
-        if send.error_code and (failed(send) or send.state == "rejected"):
+        if failed(send) or send.state == "rejected":
             await self._refused(send, send.error_code)
         changed = await self._ledger.change(send, send.model_copy(update={"told": True}))
         return changed or send
@@ -43,10 +43,15 @@ class Teller:
         notice = MessageUncertain(**_about(send), reason="posted_again")
         await self._publish(f"{send.id}-repeated", SYSTEM_NOTICES, send.contact, notice)
 
+    async def again(self, send: SendDocument) -> None:
+        """Wake the lane of its contact: this part is to be posted again."""
+        event = SendAgain(contact=send.contact, channel=send.channel, send_id=send.id)
+        await self._publish(f"{send.id}-again-{send.posts}", MESSAGE_OUTBOUND, send.contact, event)
+
     async def taken_over(self, event: FenceRaised) -> None:
         now = self._tools.clock.now()
         notice = ConversationTakenOver(
-            contact=event.contact, at=now, conversation_id=event.conversation_id, turn=event.turn
+            contact=event.contact, at=now, conversation_id=event.conversation_id, turn=event.turn, by=event.by
         )
         await self._publish(f"{event.turn}-taken-over", SYSTEM_NOTICES, event.contact, notice)
 
@@ -64,16 +69,15 @@ class Teller:
         reason = send.error_message or f"refused by Twilio with {send.error_code}"
         return MessageUndeliverable(**_about(send), code=send.error_code, reason=reason)
 
-    async def _refused(self, send: SendDocument, code: int) -> None:
-        action = action_for(code)
-        if action in {"suppress", "opt_out"}:
+    async def _refused(self, send: SendDocument, code: int | None) -> None:
+        outcome = outcome_for(code)
+        if code and outcome.action in {"suppress", "opt_out"}:
             event = AddressRefused(address=send.to, code=code)
             await self._publish(f"{send.id}-refused", CONTACT_LOG, send.contact, event)
-        elif action == "fix":
+        if outcome.action == "fix":
             self._log.error("a message of ours is at fault", send=send.id, turn_id=send.turn, code=code)
-            self.alarm(send, code, "our fault")
-        elif action == "halt":
-            self.alarm(send, code, "our account")
+        if outcome.alarm:
+            self.alarm(send, code, outcome.action)
 
     async def _publish(self, name: str, topic: Topic, contact: str, event: Event) -> None:
         await self._outlet.publish(topic.name, Envelope(name, SOURCE, self._tools.clock.now(), Contact(contact), event))

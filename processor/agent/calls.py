@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from kit.clock import Clock
+from kit.errors import NoAnswer
 from kit.http import PooledClient
 from kit.logs import get_log
 from schemas.documents import CallDocument
@@ -46,7 +45,7 @@ class CallRecords:
         try:
             async with asyncio.timeout(WAIT_S):
                 found = await self._fetch(call, quote(name, safe=""))
-        except (TimeoutError, httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except (TimeoutError, NoAnswer, ValueError, LookupError, TypeError, AttributeError) as error:
             self._log.warning("call not fetched", call=call.id, error=type(error).__name__)
         if found.summary:
             self._misses.pop(name, None)
@@ -64,8 +63,8 @@ class CallRecords:
         return _with(call, (whole.get("analysis") or {}).get("transcript_summary"), whole.get("transcript"), whole)
 
     async def _get(self, path: str) -> Json | None:
-        response = await self._http.request("GET", f"{self._url}/{path}", key=path, headers=self._headers)
-        answer = response.json() if response.is_success else None
+        response = await self._http.request("GET", f"{self._url}/{path}", headers=self._headers)
+        answer = response.json() if response.ok else None
         return answer if isinstance(answer, dict) else None
 
     def _missed(self, name: str) -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlencode
 
-import httpx
-
-from kit.http import PooledClient
+from kit.errors import NoAnswer
+from kit.http import Answer, PooledClient
 from processor.agent.errors import AgentError, rejected
 
 __all__ = ["Door", "KeyDoor", "SignedDoor", "Way"]
@@ -53,21 +52,22 @@ class SignedDoor:
     async def way(self, agent_id: str) -> Way:
         try:
             async with asyncio.timeout(self._within_s):
-                response = await self._http.request(
-                    "GET", self._url, key=agent_id, params={"agent_id": agent_id}, headers=self._headers
+                answer = await self._http.request(
+                    "GET", self._url, params={"agent_id": agent_id}, headers=self._headers
                 )
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             raise AgentError("timeout", "connect", f"no signed URL within {self._within_s:g} s") from None
-        except httpx.HTTPError as error:
-            raise AgentError("transient", "connect", type(error).__name__) from None
-        if not response.is_success:
-            raise rejected(response.status_code, response.text, response.headers.get("Retry-After", ""))
-        return Way(_signed(response))
+        except NoAnswer as error:
+            raise AgentError("transient", "connect", str(error)) from None
+        if not answer.ok:
+            text = answer.body.decode("utf-8", "replace")
+            raise rejected(answer.status, text, answer.headers.get("Retry-After", ""))
+        return Way(_signed(answer))
 
 
-def _signed(response: httpx.Response) -> str:
+def _signed(answer: Answer) -> str:
     try:
-        url = response.json()["signed_url"]
+        url = answer.json()["signed_url"]
     except (ValueError, LookupError, TypeError):
         url = None
     if not isinstance(url, str) or not url.startswith(("ws://", "wss://")):

@@ -16,6 +16,7 @@ RestEffect = Literal[
     "reset",
     "truncate",
     "delay",
+    "drip",
     "refuse",
     "callback_first",
 ]
@@ -41,7 +42,8 @@ class Fault(BaseModel):
 
     REST effects: `error` answers `http`/`code` (with `retry_after`), `html` a 502 page, `problem` an RFC 9457 body,
     `redirect` a 302, `hang` never answers, `reset` breaks the connection, `truncate` cuts the JSON in half, `delay`
-    waits `seconds`, `refuse` closes the port for `seconds`, `callback_first` answers after the first callback did.
+    waits `seconds`, `drip` sends one byte of the answer every `seconds`, `refuse` closes the port for `seconds`,
+    `callback_first` answers after the first callback did.
     With `after`, creating happens before `error`, `html`, `problem`, `redirect`, `hang` and `reset`.
 
     Webhook effects: `duplicate` repeats with the same token `seconds` later, `replay` with a new token, `hold` sends

@@ -35,6 +35,8 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     sid: str | None = None
     """Of what was created."""
+    drip_s: float | None = None
+    """Between two bytes of the body."""
 
 
 Route = Callable[..., Awaitable[Reply]]

@@ -78,7 +78,7 @@ class RestApi:
         try:
             call = await _read(scope, receive)
             reply = await self._answer(call)
-            await _write(send, reply, self._headers(began))
+            await self._write(send, reply, self._headers(began))
         except _Silence as silence:
             await self._fall_silent(str(silence), receive, send)
         finally:
@@ -123,6 +123,8 @@ class RestApi:
         reply = await self._run(call, route, found)
         if fault.effect == "delay" and fault.after:
             await self._pause(fault.seconds)
+        if fault.effect == "drip":
+            return replace(reply, drip_s=fault.seconds)
         if fault.effect == "truncate":
             return replace(reply, body=reply.body[: len(reply.body) // 2])
         if fault.effect == "callback_first" and reply.sid:
@@ -220,6 +222,19 @@ class RestApi:
         while (await receive())["type"] != "http.disconnect":
             pass
 
+    async def _write(self, send: Send, reply: Reply, headers: list[tuple[bytes, bytes]]) -> None:
+        if reply.status != 204:
+            headers.append((b"content-type", reply.content_type.encode()))
+            headers.append((b"content-length", str(len(reply.body)).encode()))
+        start = {"type": "http.response.start", "status": reply.status, "headers": [*headers, *reply.headers]}
+        await send(start)
+        if reply.drip_s is not None:
+            for number in range(len(reply.body)):
+                await self._pause(reply.drip_s)
+                await send({"type": "http.response.body", "body": reply.body[number : number + 1], "more_body": True})
+            reply = replace(reply, body=b"")
+        await send({"type": "http.response.body", "body": reply.body})
+
 
 async def _read(scope: dict[str, Any], receive: Receive) -> Call:
     chunks = []
@@ -239,12 +254,3 @@ async def _read(scope: dict[str, Any], receive: Receive) -> Call:
         media_urls=[value for name, value in pairs if name == "MediaUrl"],
         authorization=authorization.decode("latin-1") if authorization is not None else None,
     )
-
-
-async def _write(send: Send, reply: Reply, headers: list[tuple[bytes, bytes]]) -> None:
-    if reply.status != 204:
-        headers.append((b"content-type", reply.content_type.encode()))
-        headers.append((b"content-length", str(len(reply.body)).encode()))
-    start = {"type": "http.response.start", "status": reply.status, "headers": [*headers, *reply.headers]}
-    await send(start)
-    await send({"type": "http.response.body", "body": reply.body})

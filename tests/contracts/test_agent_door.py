@@ -148,7 +148,7 @@ def settings(sim: ElevenLabsSimulator, **more: Any) -> OpsSettings:
         pytest.param({"default_agent_id": ""}, ("fail", "DEFAULT_AGENT_ID is missing", "see .env.example"), id="none"),
         pytest.param(
             {"elevenlabs_base_url": "http://127.0.0.1:9"},
-            ("fail", "ConnectError", "ELEVENLABS_BASE_URL?"),
+            ("fail", "ClientConnectorError", "ELEVENLABS_BASE_URL?"),
             id="nobody listens",
         ),
     ],

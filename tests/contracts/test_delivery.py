@@ -25,11 +25,13 @@ from schemas.events import (
     AddressRefused,
     Event,
     Part,
+    SendAgain,
     SendRequested,
     StatusChanged,
     Template,
 )
 from schemas.notices import MessageExpired, MessageUndeliverable
+from sender.debts import Debts
 from sender.delivery import DeliveryHandler
 from sender.effects import EffectLedger
 from sender.fences import Fences
@@ -73,10 +75,12 @@ class Box:
 
     def __init__(self) -> None:
         self.sent: list[Envelope[Event]] = []
+        self.woken: list[Envelope[Event]] = []
 
     async def publish(self, topic: str, envelope: Envelope[Event], **_: Any) -> None:
-        assert topic == ("contact.log" if isinstance(envelope.data, AddressRefused) else "system.notices")
-        self.sent.append(envelope)
+        topics = {AddressRefused: "contact.log", SendAgain: "message.outbound"}
+        assert topic == topics.get(type(envelope.data), "system.notices")
+        (self.woken if isinstance(envelope.data, SendAgain) else self.sent).append(envelope)
 
     @property
     def notices(self) -> list[Event]:
@@ -113,12 +117,19 @@ class World:
 
     @property
     def handler(self) -> DeliveryHandler:
-        fences = Fences(self.database, self.ledger, self.teller)
-        return DeliveryHandler(self.ledger, self.poster, fences, self.reengage, self.tools)
+        poster = self.poster
+        return DeliveryHandler(self.ledger, poster, self.fences, self.debts(poster), self.reengage, self.tools)
+
+    @property
+    def fences(self) -> Fences:
+        return Fences(self.database, self.ledger, self.teller)
+
+    def debts(self, poster: Poster) -> Debts:
+        return Debts(self.ledger, poster, self.fences, self.teller, self.tools)
 
     @property
     def statuses(self) -> StatusHandler:
-        return StatusHandler(self.ledger, self.poster, self.teller, self.tools)
+        return StatusHandler(self.ledger, self.debts(self.poster), self.fences, self.teller, self.tools)
 
     @property
     def downs(self) -> list[DependencyDown]:
@@ -140,6 +151,11 @@ class World:
                 await self.sim.idle()
                 return
         pytest.fail(f"held for ever: {self.held[-1]}")
+
+    async def wake(self, patience: int = 500) -> None:
+        """What the sender told itself comes along its own topic."""
+        while self.box.woken:
+            await self.deliver(self.box.woken.pop(0).data, patience=patience)
 
     async def row(self, number: int = 1) -> SendDocument:
         found = await self.ledger.find(f"{TURN}-{number}")
@@ -272,6 +288,13 @@ async def test_an_answer_that_is_cut_shows_nothing_twice(world: World, effect: R
     world.sim.fault(effect, method="POST")
     await world.deliver(ask(world))
     assert (world.shown, world.created) == (["uno", "dos", "tres"], 3)
+
+
+async def test_an_answer_that_drips_is_given_up_and_asked_for(world: World) -> None:
+    world.sim.fault("drip", method="POST", seconds=50)
+    await world.deliver(ask(world, "uno"))
+    assert (world.shown, world.created) == (["uno"], 1)
+    assert [attempt.outcome for attempt in (await world.row()).attempts] == ["UNKNOWN"]
 
 
 @pytest.mark.parametrize("times", [1, 2, 5])
@@ -465,6 +488,15 @@ async def test_a_status_of_a_stranger_is_left_alone(world: World, database: Data
     assert await database.sends.count_documents({}) == 0
 
 
+async def test_a_status_without_our_id_finds_its_part_by_the_sid(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    event = StatusChanged(
+        message_sid=world.sim.messages[0].sid, status="delivered", address=USER, received_at=ENVELOPE_AT
+    )
+    await world.statuses.handle(run_of(delivery(event)))
+    assert (await world.row()).status == "delivered"
+
+
 # The effect ledger
 
 
@@ -486,7 +518,7 @@ async def test_a_process_that_was_paused_beyond_its_lease_loses(world: World) ->
 
 
 async def test_a_store_that_is_away_before_a_post_posts_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(_: object) -> None:
+    async def away(_: object, **__: object) -> None:
         raise StoreDown("away")
 
     monkeypatch.setattr(world.ledger, "intend", away)

@@ -2,16 +2,18 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from kit.errors import StoreDown, TwilioDown, Wait
+from kit.ids import digest, fence_id
 from kit.lanes import Run
 from kit.mongo import Database
 from schemas.events import AddressRefused, EraseSends, FenceRaised, SendRequested, Template
 from schemas.notices import ConversationTakenOver, MessageExpired, MessageUncertain, MessageUndeliverable
-from sender.fences import Fences, digest, fence_id
+from sender.fences import Fences
 from sender.posting import Poster
 from sender.reconcile import Reconciliation
 from tests.contracts.runs import run_of
@@ -78,8 +80,8 @@ async def test_a_fence_that_is_raised_before_the_bytes_go_out_holds_them(world: 
     """Between the intent and the POST: the last look sees it."""
     intended = world.ledger.intend
 
-    async def intend(send: Any) -> Any:
-        taken = await intended(send)
+    async def intend(send: Any, **given: Any) -> Any:
+        taken = await intended(send, **given)
         await Fences(world.database, world.ledger, world.teller)._keep(USER, 2)
         return taken
 
@@ -108,9 +110,11 @@ async def test_a_take_over_that_waits_in_the_lane_ends_the_reply(world: World) -
 async def test_a_take_over_does_not_wait_long_for_an_answer_that_is_lost(world: World) -> None:
     world.sim.fault("reset", method="POST")
     request, began = ask(world), world.clock.now()
+    with pytest.raises(Wait):
+        await world.handler.handle(run_of(delivery(request)))
     await world.settle(lambda: world.handler.handle(behind(request, fence())))
-    assert world.clock.now() - began < timedelta(seconds=20)
-    assert world.created == 0
+    assert timedelta(seconds=15) <= world.clock.now() - began < timedelta(seconds=20)
+    assert (world.created, (await world.row()).state) == (0, "uncertain")
 
 
 async def test_an_erased_contact_leaves_id_and_state_and_is_never_written_to(world: World) -> None:
@@ -176,6 +180,24 @@ async def test_a_lost_answer_of_a_reply_that_became_stale_is_uncertain(world: Wo
     assert (world.created, (await world.row()).state) == (0, "uncertain")
 
 
+async def test_a_callback_right_before_the_bytes_of_a_repeat_holds_them(world: World) -> None:
+    """Callback and list were late, and the callback comes between the second intent and its POST."""
+    world.sim.fault("reset", after=True, method="POST")
+    world.sim.configure(list_lag_ms=10_000_000)
+    intended = world.ledger.intend
+
+    async def intend(send: Any, **given: Any) -> Any:
+        taken = await intended(send, **given)
+        if taken and taken.posts == 2:
+            await world.status(world.sim.messages[0].sid, "sent")
+        return taken
+
+    world.ledger.intend = intend  # type: ignore[method-assign]
+    await world.deliver(ask(world, "uno"))
+    row = await world.row()
+    assert (world.created, row.state, row.sid, row.posts) == (1, "accepted", world.sim.messages[0].sid, 2)
+
+
 # A process that was paused
 
 
@@ -184,8 +206,8 @@ async def test_a_process_paused_after_its_intent_does_not_post_late(world: World
     intended = world.ledger.intend
     paused: list[float] = []
 
-    async def intend(send: Any) -> Any:
-        taken = await intended(send)
+    async def intend(send: Any, **given: Any) -> Any:
+        taken = await intended(send, **given)
         if not paused:
             paused.append(pause)
             world.sim.advance(pause)
@@ -200,8 +222,8 @@ async def test_a_process_paused_after_its_intent_does_not_post_late(world: World
 async def test_a_process_that_was_overtaken_posts_nothing(world: World) -> None:
     intended = world.ledger.intend
 
-    async def intend(send: Any) -> Any:
-        taken = await intended(send)
+    async def intend(send: Any, **given: Any) -> Any:
+        taken = await intended(send, **given)
         world.ledger.intend = intended  # type: ignore[method-assign]
         world.sim.advance(100)
         await world.deliver(ask(world, "uno"))
@@ -279,8 +301,10 @@ async def test_later_is_a_few_attempts_of_this_contact_only(world: World) -> Non
     world.sim.fault("error", method="POST", http=400, code=63018, times=None)
     await world.deliver(ask(world, "uno"))
     assert world.downs == []
-    assert [one.after for one in world.held] == [30.0] * 4
-    assert (await world.row()).state == "rejected"
+    assert world.created == 0
+    attempts = (await world.row()).attempts
+    gaps = [round((b.at - a.at).total_seconds()) for a, b in pairwise(attempts)]
+    assert ((await world.row()).state, [one.code for one in attempts], gaps) == ("rejected", [63018] * 3, [30, 60])
 
 
 @pytest.mark.parametrize(("answer", "code"), [(401, 20003), (400, 63007)])
@@ -289,6 +313,186 @@ async def test_our_account_raises_the_alarm(world: World, answer: int, code: int
     with pytest.raises(TwilioDown):
         await world.handler.handle(run_of(delivery(ask(world))))
     assert world.tools.metrics.registry.get_sample_value("hilo_send_alarms_total", {"code": str(code)}) == 1
+
+
+# Failures that pass
+
+
+@pytest.mark.parametrize(
+    ("code", "gaps"),
+    [
+        *[(code, [30, 300]) for code in (63009, 63010, 63012, 63023, 63017)],
+        *[(code, [60, 300]) for code in (30001, 21611)],
+        *[(code, [30]) for code in (30008, 63019, 63029)],
+        (63018, [30, 60]),
+    ],
+)
+async def test_a_failure_that_passes_is_posted_again_so_often_and_then_told(
+    world: World, code: int, gaps: list[int]
+) -> None:
+    request = ask(world, "uno")
+    await world.deliver(request)
+    for _ in gaps:
+        await world.status(world.sim.messages[-1].sid, "undelivered", code=code)
+        assert world.box.sent == []
+        await world.wake()
+    assert world.created == 1 + len(gaps)
+    attempts = (await world.row()).attempts
+    assert [round((b.at - a.at).total_seconds()) for a, b in pairwise(attempts)] == gaps
+    for _ in range(2):
+        await world.status(world.sim.messages[-1].sid, "undelivered", code=code)
+        await world.wake()
+        await world.deliver(request)
+    assert world.created == 1 + len(gaps)
+    assert [one.code for one in world.box.notices if isinstance(one, MessageUndeliverable)] == [code]
+    assert (await world.row()).content is None
+
+
+async def test_a_part_posted_again_is_shown_and_nothing_is_told(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    first = world.sim.messages[0].sid
+    await world.status(first, "undelivered", code=63012)
+    await world.wake()
+    for name in ("undelivered", "sent"):
+        await world.status(first, name, code=63012 if name == "undelivered" else None)
+    await world.status(world.sim.messages[1].sid, "delivered")
+    row = await world.row()
+    assert (row.state, row.status, row.sid) == ("accepted", "delivered", world.sim.messages[1].sid)
+    assert (row.error_code, row.content, row.retries) == (None, None, 1)
+    assert (world.created, world.box.sent) == (2, [])
+
+
+async def test_the_status_lane_does_not_wait_for_the_time_to_post_again(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    began = world.clock.now()
+    await world.status(world.sim.messages[0].sid, "undelivered", code=63012)
+    assert (world.clock.now() - began < timedelta(seconds=1), world.created) == (True, 1)
+    row = await world.row()
+    assert (row.state, len(world.box.woken)) == ("again", 1)
+
+
+async def test_nothing_newer_is_shown_before_what_is_owed(world: World) -> None:
+    """The next reply was in the lane already: it pays first, and need not be woken."""
+    await world.deliver(ask(world, "uno"))
+    await world.status(world.sim.messages[0].sid, "undelivered", code=63012)
+    newer = ask(world, "dos", turn="turn_2", seq=2, parts=[{"send_id": "turn_2-1", "text": "dos"}])
+    await world.deliver(newer, patience=500)
+    assert [one.body for one in world.sim.messages] == ["uno", "uno", "dos"]
+    await world.wake()
+    assert world.created == 3
+
+
+async def test_what_something_newer_has_overtaken_is_told_and_not_shown_late(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    await world.deliver(ask(world, turn="turn_2", seq=2, parts=[{"send_id": "turn_2-1", "text": "dos"}]))
+    await world.status(world.sim.messages[0].sid, "undelivered", code=63012)
+    await world.wake()
+    assert [one.body for one in world.sim.messages] == ["uno", "dos"]
+    (notice,) = world.box.notices
+    assert isinstance(notice, MessageUndeliverable)
+    assert (notice.send_id, notice.code, notice.reason) == (f"{TURN}-1", 63012, "overtaken")
+    assert ((await world.row()).state, (await world.row()).status) == ("accepted", "undelivered")
+
+
+async def test_a_newer_part_that_was_about_to_go_steps_back(world: World) -> None:
+    """The failure is told between its intent and its bytes."""
+    await world.deliver(ask(world, "uno"))
+    intended = world.ledger.intend
+
+    async def intend(send: Any, **given: Any) -> Any:
+        world.ledger.intend = intended  # type: ignore[method-assign]
+        taken = await intended(send, **given)
+        await world.status(world.sim.messages[0].sid, "undelivered", code=63012)
+        return taken
+
+    world.ledger.intend = intend  # type: ignore[method-assign]
+    newer = ask(world, turn="turn_2", seq=2, parts=[{"send_id": "turn_2-1", "text": "dos"}])
+    await world.deliver(newer, patience=500)
+    assert [one.body for one in world.sim.messages] == ["uno", "uno", "dos"]
+
+
+async def test_the_rest_of_a_reply_waits_for_a_part_that_is_owed(world: World) -> None:
+    request = ask(world, "uno", "dos")
+    with pytest.raises(Wait):
+        await world.handler.handle(run_of(delivery(request)))
+    await world.status(world.sim.messages[0].sid, "failed", code=63012)
+    await world.deliver(request, patience=500)
+    assert [one.body for one in world.sim.messages] == ["uno", "uno", "dos"]
+
+
+async def test_a_part_owed_too_late_is_told(world: World) -> None:
+    await world.deliver(ask(world, "uno", not_after=world.clock.now() + timedelta(seconds=20)))
+    await world.status(world.sim.messages[0].sid, "undelivered", code=63012)
+    await world.wake()
+    assert (world.created, [type(one) for one in world.box.notices]) == (1, [MessageExpired])
+
+
+async def test_a_take_over_does_not_wait_for_a_part_that_is_owed(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    await world.status(world.sim.messages[0].sid, "undelivered", code=63012)
+    (woken,) = world.box.woken
+    began = world.clock.now()
+    run = run_of(delivery(woken.data))
+    run.behind = (delivery(fence()),)  # type: ignore[misc]
+    await world.handler.handle(run)
+    await world.deliver(fence())
+    assert world.clock.now() - began < timedelta(seconds=1)
+    assert (world.created, [type(one) for one in world.box.notices]) == (
+        1,
+        [MessageUndeliverable, ConversationTakenOver],
+    )
+
+
+async def test_what_arrives_after_all_is_not_posted_again(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    await world.status(world.sim.messages[0].sid, "undelivered", code=30410)
+    await world.status(world.sim.messages[0].sid, "delivered")
+    await world.wake()
+    row = await world.row()
+    assert (row.state, row.status, world.created, world.box.sent) == ("accepted", "delivered", 1, [])
+
+
+async def test_what_may_have_arrived_is_posted_again_once_and_said(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    await world.status(world.sim.messages[0].sid, "undelivered", code=30410)
+    await world.wake()
+    assert [one.reason for one in world.box.notices if isinstance(one, MessageUncertain)] == ["posted_again"]
+    await world.status(world.sim.messages[1].sid, "undelivered", code=30410)
+    await world.wake()
+    assert (world.created, (await world.row()).repeats) == (2, 1)
+
+
+async def test_an_erased_contact_is_owed_nothing(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    await world.status(world.sim.messages[0].sid, "undelivered", code=63012)
+    await world.deliver(EraseSends(contact=USER, seq=2))
+    await world.wake()
+    stored = await world.database.sends.find_one({"_id": f"{TURN}-1"})
+    assert stored
+    assert (world.created, stored["state"], "uno" in str(stored)) == (1, "withheld", False)
+    gate = await world.database.sends.find_one({"_id": fence_id(USER)})
+    assert gate
+    assert gate["owed"] == []
+
+
+async def test_a_number_that_cannot_send_stops_all_its_contacts_for_a_while(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    await world.status(world.sim.messages[0].sid, "failed", code=63051)
+    alarms = world.tools.metrics.registry.get_sample_value("hilo_send_alarms_total", {"code": "63051"})
+    assert alarms == 1
+    other = ask(
+        world, contact="MX.9f3c", to="MX.9f3c", turn="turn_2", parts=[{"send_id": "turn_2-1", "text": "a otra"}]
+    )
+    world.sim.open_window("MX.9f3c")
+    with pytest.raises(TwilioDown):
+        await world.handler.handle(run_of(delivery(other)))
+    assert world.created == 1
+    began = world.clock.now()
+    await world.deliver(other)
+    assert 290 < (world.clock.now() - began).total_seconds() < 310
+    await world.wake()
+    assert [one.body for one in world.sim.messages] == ["uno", "a otra", "uno"]
+    assert world.box.sent == []
 
 
 # Windows
@@ -315,12 +519,14 @@ async def test_a_window_found_closed_is_the_template_once(world: World, lost: bo
     template = Template(content_sid=SID, variables={"1": "Ana"})
     await window_closed_against_our_clock(world, ask(world, "uno", template=template, purpose="greeting"))
     first = world.sim.messages[0].sid
+    await world.status(first, "undelivered", code=63016)
+    assert world.created == 1
     if lost:
         world.sim.fault("reset", after=True, method="POST")
-    await world.settle(lambda: world.status(first, "undelivered", code=63016))
-    await world.sim.idle()
+    await world.wake()
     for _ in range(2):
-        await world.settle(lambda: world.status(first, "undelivered", code=63016))
+        await world.status(first, "undelivered", code=63016)
+        await world.wake()
     await world.status(world.sim.messages[1].sid, "delivered")
     await world.sim.idle()
     assert (world.shown, world.created) == (["Hola Ana"], 2)
@@ -332,9 +538,10 @@ async def test_a_window_found_closed_is_the_template_once(world: World, lost: bo
 async def test_a_template_that_fails_too_is_told(world: World) -> None:
     world.reengage = SID
     await window_closed_against_our_clock(world, ask(world, "uno"))
-    await world.settle(lambda: world.status(world.sim.messages[0].sid, "failed", code=63016))
-    await world.settle(lambda: world.status(world.sim.messages[1].sid, "failed", code=63016))
-    assert world.created == 2
+    await world.status(world.sim.messages[0].sid, "failed", code=63016)
+    await world.wake()
+    await world.status(world.sim.messages[1].sid, "failed", code=63016)
+    assert (world.created, world.box.woken) == (2, [])
     assert [one.code for one in world.box.notices if isinstance(one, MessageUndeliverable)] == [63016]
 
 
@@ -342,7 +549,8 @@ async def test_a_window_found_closed_too_late_is_told(world: World) -> None:
     world.reengage = SID
     await window_closed_against_our_clock(world, ask(world, "uno"))
     world.sim.advance(4000)
-    await world.settle(lambda: world.status(world.sim.messages[0].sid, "failed", code=63016))
+    await world.status(world.sim.messages[0].sid, "failed", code=63016)
+    await world.wake()
     assert (world.created, [type(one) for one in world.box.notices]) == (1, [MessageExpired])
 
 

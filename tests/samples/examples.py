@@ -74,6 +74,7 @@ _EVENTS: list[Event] = [
         not_after=AT,
     ),
     events.FenceRaised(contact=CONTACT, seq=4, turn=TURN, conversation_id=CONVERSATION, reason="takeover"),
+    events.SendAgain(contact=CONTACT, channel="+14155238886", send_id=f"{TURN}-1"),
     events.EraseSends(contact=CONTACT, seq=5),
     events.StatusChanged(
         message_sid="SM00000000000000000000000000000003",

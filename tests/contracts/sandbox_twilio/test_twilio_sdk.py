@@ -53,6 +53,9 @@ async def test_async_client(sim: TwilioSimulator) -> None:
         assert approval.whatsapp["status"] == "approved"
         content = await client.content.v1.contents(HX).fetch_async()
         assert content.types == {"twilio/text": {"body": "Hola {{1}}"}}
+        assert [one.sid async for one in await client.messages.stream_async(page_size=1)] == [made.sid, user.sid]
+        assert (await client.messages(str(made.sid)).update_async(body="")).body == ""
+        assert await client.messages(str(made.sid)).delete_async()
     finally:
         await http.close()
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,9 +15,11 @@ from kit.kafka.delivery import Delivery
 from kit.twilio import Created, Fetched, Listed
 from schemas.attributes import Envelope
 from schemas.contact import Contact
-from schemas.events import Event, StatusChanged
+from schemas.events import Event, SendAgain, StatusChanged
 
 EPOCH = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+CODES = (63032, 63012, 63012, 63018, 30008, 30410, 63003, 63001)
+"""Told by callback: final, a few more times, once more, once more and said, nobody there, our number."""
 USER, OURS = "+34600111222", "+14155238886"
 
 
@@ -57,6 +59,10 @@ class Troubles:
     pauses_left: int = 2
 
     @classmethod
+    def none(cls) -> "Troubles":
+        return cls(**dict.fromkeys([one.name for one in fields(cls)], 0))
+
+    @classmethod
     def drawn(cls, dice: random.Random) -> "Troubles":
         def some(most: float) -> float:
             return dice.choice((0.0, most / 4, most))
@@ -87,6 +93,8 @@ class Message:
     code: int | None = None
     status: str = "queued"
     shown: bool = False
+    lied: bool = False
+    """It was shown, whatever its status says."""
     told: list[datetime] = field(default_factory=list)
     """When callbacks of it reached the log."""
 
@@ -98,10 +106,16 @@ class Perils:
         self.dice = dice
         self.troubles = troubles
         self.on_pause: Any = lambda: None
+        self.awaits = 0
+        self.crash_at: int | None = None
 
     async def io(self, *, pause: bool = True) -> None:
         troubles = self.troubles
         await asyncio.sleep(self.dice.random() * 0.01)
+        self.awaits += 1
+        if self.awaits == self.crash_at:
+            self.crash_at = None
+            raise Crash
         if troubles.crashes_left and self.dice.random() < troubles.crash:
             troubles.crashes_left -= 1
             raise Crash
@@ -134,7 +148,8 @@ class Sends:
 
     async def find_one(self, query: dict[str, Any]) -> dict[str, Any] | None:
         await self._perils.io()
-        return self.rows.get(query["_id"])
+        ((name, wanted),) = query.items()
+        return next((row for row in self.rows.values() if row.get(name) == wanted), None)
 
     def find(self, query: dict[str, Any], _: Any = None) -> Cursor:
         ((name, wanted),) = query.items()
@@ -153,8 +168,11 @@ class Sends:
         self.rows[row["_id"]] = dict(row)
         await self._perils.io()
 
-    async def replace_one(self, query: dict[str, Any], row: dict[str, Any]) -> Any:
+    async def replace_one(self, query: dict[str, Any], row: dict[str, Any], *, upsert: bool = False) -> Any:
         await self._perils.io()
+        if upsert:
+            self.rows[query["_id"]] = dict(row)
+            return None
         found = [name for name, one in self.rows.items() if one["rev"] == query["rev"]]
         if found and any(one.get("sid") == row.get("sid", 0) for name, one in self.rows.items() if name != found[0]):
             raise DuplicateKeyError("sid")
@@ -164,24 +182,46 @@ class Sends:
         return type("Result", (), {"modified_count": len(found)})
 
 
+class Log:
+    """One partition and how far it is settled. Its owner may change; the record in hand comes again then."""
+
+    def __init__(self, records: list[Delivery] | None = None) -> None:
+        self.records = records or []
+        self.position = 0
+        self.more = asyncio.Event()
+
+    def append(self, *records: Delivery) -> None:
+        self.records += records
+        self.more.set()
+
+    @property
+    def settled(self) -> bool:
+        return self.position >= len(self.records)
+
+
 class Box:
     """The outlet: what is published stays published."""
 
-    def __init__(self, perils: Perils) -> None:
+    def __init__(self, perils: Perils, outbound: Log) -> None:
         self.sent: list[tuple[datetime, Envelope[Event]]] = []
         self._perils = perils
+        self._outbound = outbound
 
     async def publish(self, _topic: str, envelope: Envelope[Event], **_: Any) -> None:
         await self._perils.io()
         self.sent.append((Clock().now(), envelope))
+        if isinstance(envelope.data, SendAgain):
+            self._outbound.append(delivery(envelope.data, envelope.id))
         await self._perils.io()
 
 
 class FakeTwilio:
     """Shows what it creates after a while, and tells it: late, twice, in any order, or never."""
 
-    def __init__(self, perils: Perils, statuses: "asyncio.Queue[Delivery]") -> None:
+    def __init__(self, perils: Perils, statuses: Log) -> None:
         self.messages: list[Message] = []
+        self.codes: list[int | None] = []
+        """Of the next messages; by chance when there are none."""
         self._perils = perils
         self._statuses = statuses
         self._tasks: set[asyncio.Task[None]] = set()
@@ -213,8 +253,11 @@ class FakeTwilio:
         assert found
         body, template = content.get("Body", "rendered"), "ContentSid" in content
         message = Message(f"SM{len(self.messages)}", found[1], body, template, Clock().now())
-        if self._perils.dice.random() < self._perils.troubles.failing:
-            message.code = 63032
+        if self.codes:
+            message.code = self.codes.pop(0)
+        elif self._perils.dice.random() < self._perils.troubles.failing:
+            message.code = self._perils.dice.choice(CODES)
+            message.lied = message.code == 30410 and self._perils.dice.random() < 0.3
         elif not template and self._perils.dice.random() < self._perils.troubles.closed:
             message.code = 63016
         self.messages.append(message)
@@ -225,7 +268,7 @@ class FakeTwilio:
         await asyncio.sleep(self._perils.dice.random())
         for status in ["undelivered"] if message.code else ["sent", "delivered", "read"]:
             message.status = status
-            message.shown = message.shown or status == "delivered"
+            message.shown = message.shown or message.lied or status == "delivered"
             self._tell(message, status)
             await asyncio.sleep(self._perils.dice.random() * 0.5)
 
@@ -247,7 +290,7 @@ class FakeTwilio:
             error_code=message.code if status == "undelivered" else None,
             received_at=Clock().now(),
         )
-        self._statuses.put_nowait(delivery(event, f"{message.sid}-{status}"))
+        self._statuses.append(delivery(event, f"{message.sid}-{status}"))
 
     async def list_to(self, **_: Any) -> list[Listed]:
         await self._perils.io()
@@ -267,9 +310,9 @@ class FakeTwilio:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def idle(self) -> None:
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+    @property
+    def idle(self) -> bool:
+        return not self._tasks
 
 
 def delivery(event: Event, name: str) -> Delivery:

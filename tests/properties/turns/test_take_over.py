@@ -19,6 +19,7 @@ from schemas.attributes import Envelope
 from schemas.events import HandedBack, MessageReceived, OperatorSaid, SendRequested, TakenOver
 from schemas.notices import ConversationTakenOver
 from schemas.topics import MESSAGE_OUTBOUND
+from sender.debts import Debts
 from sender.delivery import DeliveryHandler
 from sender.effects import EffectLedger
 from sender.fences import Fences
@@ -26,7 +27,7 @@ from sender.pacing import Pacer
 from sender.posting import Poster
 from sender.telling import Teller
 from tests.contracts.runs import run_of
-from tests.properties.sender.world import Clock, Crash, FakeTwilio, Perils, Sends
+from tests.properties.sender.world import Clock, Crash, FakeTwilio, Log, Perils, Sends
 from tests.properties.sender.world import Troubles as SenderTroubles
 from tests.properties.turns.world import Fleet, World
 from tests.virtual_loop import run_virtual
@@ -48,7 +49,7 @@ class Sending:
         troubles.callback_lost = 0.3
         self.perils = Perils(world.dice, troubles)
         self.sends = Sends(self.perils)
-        self.twilio = FakeTwilio(self.perils, asyncio.Queue())
+        self.twilio = FakeTwilio(self.perils, Log())
         self.log: list[Delivery] = []
         self.confirmed: list[tuple[datetime, ConversationTakenOver]] = []
         self._news = asyncio.Event()
@@ -77,7 +78,8 @@ class Sending:
         ledger = EffectLedger(database, tools.clock, 15)
         teller = Teller(box, ledger, tools)
         poster = Poster(ledger, twilio, teller, Pacer(tools.clock, 80), "https://x", tools)
-        return DeliveryHandler(ledger, poster, Fences(database, ledger, teller), "HX1", tools)
+        fences = Fences(database, ledger, teller)
+        return DeliveryHandler(ledger, poster, fences, Debts(ledger, poster, fences, teller, tools), "HX1", tools)
 
     def _overtaken(self) -> None:
         self._owner += 1
@@ -133,7 +135,6 @@ async def live(world: World) -> Sending:
             await asyncio.sleep(1)
     lane.cancel()
     await sending.stop()
-    await sending.twilio.idle()
     return sending
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from schemas.documents import SendDocument
-from sender.effects import STATES, EffectLedger
+from sender.effects import STATES, EffectLedger, place
 from tests.conftest import FakeClock
 from tests.unit.sender.test_statuses import send
 
@@ -54,3 +54,11 @@ def test_the_page_shows_this_table() -> None:
     told = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", PAGE.read_text(), re.MULTILINE))
     for name, state in STATES.items():
         assert told[name] == f"{state.means} | {', '.join(f'`{one}`' for one in state.next) or 'final'}", name
+
+
+def test_parts_are_in_the_order_of_their_turns_and_numbers() -> None:
+    ids = [(1, "turn_9-1"), (1, "turn_9-2"), (1, "turn_9-10"), (2, "turn_1-1")]
+    rows = [send(id=name, seq=seq) for seq, name in ids]
+    rows.reverse()
+    assert [one.id for one in sorted(rows, key=place)] == [name for _, name in ids]
+    assert place(send(id="foreign", seq=3)) == (3, 0)

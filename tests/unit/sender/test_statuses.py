@@ -48,7 +48,7 @@ def status(name: str, **fields: Any) -> StatusChanged:
 def after(*names: str, start: SendDocument | None = None) -> SendDocument:
     row = start or send()
     for name in names:
-        row = merged(row, status(name))
+        row = merged(row, status(name), NOW)
     return row
 
 
@@ -81,7 +81,7 @@ def test_of_two_failures_the_last_one_is_told(order: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("name", RANK)
 def test_a_repeated_status_changes_nothing(name: str) -> None:
     once = after(name)
-    assert merged(once, status(name)) == once
+    assert merged(once, status(name), NOW) == once
 
 
 def test_a_failure_keeps_its_error_when_the_message_is_delivered_after_all() -> None:
@@ -92,14 +92,14 @@ def test_a_failure_keeps_its_error_when_the_message_is_delivered_after_all() -> 
 def test_an_error_is_never_blanked_nor_replaced() -> None:
     row = after("undelivered", "failed")
     assert (row.error_code, row.error_message) == (63024, "about undelivered")
-    row = merged(row, status("failed", error_code=None, error_message=None))
+    row = merged(row, status("failed", error_code=None, error_message=None), NOW)
     assert row.error_code == 63024
 
 
 def test_a_status_before_the_answer_tells_the_sid() -> None:
     row = after("sent")
     assert (row.sid, row.state) == ("SM1", "intent")
-    assert merged(send(sid="SM0"), status("sent")).sid == "SM0"
+    assert merged(send(sid="SM0"), status("sent"), NOW).sid == "SM0"
 
 
 @pytest.mark.parametrize("known", ["", "sent", "read"])
