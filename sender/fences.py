@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pymongo.errors import DuplicateKeyError
 
 from kit.errors import Wait
-from kit.ids import fence_id, halt_id
+from kit.ids import erased_id, fence_id, halt_id
 from kit.mongo import Database, store_errors
 from schemas.documents import FenceDocument, HaltDocument, SendDocument
 from schemas.events import EraseSends, FenceRaised
