@@ -11,7 +11,9 @@ from starlette.responses import JSONResponse, Response
 from ingress import twilio
 from ingress.bodies import ACKNOWLEDGED, Problem, read_body
 from ingress.elevenlabs import call_facts, signature_holds
+from ingress.forms import Form, parse_form
 from ingress.settings import IngressSettings
+from ingress.signature import Signature
 from kit.errors import BrokerDown
 from kit.ids import call_id
 from kit.kafka.dead_letters import DeadLetters, Position
@@ -62,7 +64,7 @@ class Webhooks:
         self._letters = letters
         self._log = get_log("webhooks")
         tokens = (settings.twilio_auth_token, settings.twilio_auth_token_next)
-        self._signature = twilio.Signature(settings.public_base_url, [t.get_secret_value() for t in tokens if t])
+        self._signature = Signature(settings.public_base_url, [t.get_secret_value() for t in tokens if t])
 
     def router(self) -> APIRouter:
         router = APIRouter(include_in_schema=False)
@@ -114,14 +116,16 @@ class Webhooks:
             await self._publish(CONTACT_LOG.name, f"{call_id(contact, facts)}-facts", contact, facts)
         return JSONResponse({"status": "published" if found else "ignored"})
 
-    async def _form(self, request: Request) -> tuple[twilio.Form, bytes]:
+    async def _form(self, request: Request) -> tuple[Form, bytes]:
         """A form that Twilio signed, for our account, and its bytes. Raises Problem."""
         body = await read_body(request, FORM)
         try:
-            form = twilio.parse_form(body)
+            form = parse_form(body)
         except ValueError:
             raise Problem(415, "not a form") from None
-        if not self._signature.holds(request.scope, form, request.headers.get("x-twilio-signature", "")):
+        if not self._signature.holds(
+            request.scope, form, request.headers.get("x-twilio-signature", "").encode("latin-1")
+        ):
             self._log.warning("signature refused", route=request.url.path)
             raise Problem(403, "the signature does not hold")
         if form.get("AccountSid") != self._settings.twilio_account_sid:
