@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from ingress.api import Api
 from ingress.bodies import Problem, problem_response
+from ingress.door import Door
 from ingress.routes import Webhooks
 from ingress.settings import IngressSettings
 from kit.kafka.broker import client_options
@@ -26,12 +27,12 @@ def build(settings: IngressSettings, tools: Tools) -> Service:
     mongo = Mongo(settings)
     app = FastAPI(title="Hilo ingress", version="1", redirect_slashes=False)
     letters = DeadLetters(outlet, tools.clock, tools.metrics)
-    app.include_router(Webhooks(settings, outlet, letters, tools).router())
     app.include_router(Api(settings, outlet, Reads(mongo.database), tools).router())
     app.router.routes.extend(probe_routes(service))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
-    service.parts = (outlet, HttpServer(app, settings.ingress_port, "INGRESS_PORT"))
+    door = Door(Webhooks(settings, outlet, letters, tools).routes, app, tools)
+    service.parts = (outlet, HttpServer(door, settings.ingress_port, "INGRESS_PORT"))
     return service
 
 

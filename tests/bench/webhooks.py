@@ -51,8 +51,10 @@ def webhook(number: int) -> bytes:
     body = encode_form(form)
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: hooks.example.com\r\nContent-Length: {len(body)}\r\n"
-        "Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\nAccept: */*\r\nUser-Agent: TwilioProxy/1.1\r\n"
-        f"I-Twilio-Idempotency-Token: {number:032x}\r\nX-Twilio-Signature: {sign(TOKEN, PUBLIC + PATH, form)}\r\n\r\n"
+        "Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\nAccept: */*\r\n"
+        "User-Agent: TwilioProxy/1.1\r\n"
+        f"I-Twilio-Idempotency-Token: {number:032x}\r\n"
+        f"X-Twilio-Signature: {sign(TOKEN, PUBLIC + PATH, form)}\r\n\r\n"
     )
     return head.encode() + body
 
