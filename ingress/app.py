@@ -6,7 +6,7 @@ from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from ingress.api import Api
-from ingress.bodies import Problem, problem_response
+from ingress.bodies import MAX_BODY, Problem, problem_response
 from ingress.door import Door
 from ingress.routes import Webhooks
 from ingress.settings import IngressSettings
@@ -16,23 +16,33 @@ from kit.kafka.outlet import Outlet
 from kit.mongo import Mongo
 from kit.probes import HttpServer, probe_routes
 from kit.reads import Reads
-from kit.service import Service, Tools, run
+from kit.service import Service, Tools
+from kit.workers import inherited_port, leashed, run
 
 __all__ = ["build", "main"]
+
+
+def port(settings: IngressSettings) -> tuple[str, int]:
+    return "INGRESS_PORT", settings.ingress_port
 
 
 def build(settings: IngressSettings, tools: Tools) -> Service:
     service = Service(tools)
     outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
     mongo = Mongo(settings)
-    app = FastAPI(title="Hilo ingress", version="1", redirect_slashes=False)
+    app = FastAPI(
+        title="Hilo ingress", version="1", redirect_slashes=False, max_body_size=MAX_BODY, telemetry={"tracing": False}
+    )
     letters = DeadLetters(outlet, tools.clock, tools.metrics)
     app.include_router(Api(settings, outlet, Reads(mongo.database), tools).router())
     app.router.routes.extend(probe_routes(service))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     door = Door(Webhooks(settings, outlet, letters, tools).routes, app, tools)
-    service.parts = (outlet, HttpServer(door, settings.ingress_port, "INGRESS_PORT"))
+    server = HttpServer(
+        door, settings.ingress_port, "INGRESS_PORT", listener=inherited_port(), connections=settings.max_connections
+    )
+    service.parts = (*leashed(), outlet, server)
     return service
 
 
@@ -54,4 +64,4 @@ def _named(location: tuple[str | int, ...]) -> str:
 
 
 def main() -> int:
-    return run("ingress", IngressSettings, build)
+    return run("ingress", IngressSettings, build, port)

@@ -3,10 +3,12 @@
 Label values are bounded: topics, outcomes, states, codes; never a contact, never an id.
 """
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 __all__ = ["DEFINITIONS", "Definition", "MetricName", "Metrics"]
 
@@ -101,5 +103,9 @@ class Metrics:
         (metric.labels(**labels) if labels else metric).observe(seconds)
 
     def text(self) -> bytes:
-        """The exposition that Prometheus scrapes."""
-        return generate_latest(self.registry)
+        """The exposition that Prometheus scrapes: of all workers, where a service has several (kit/workers.py)."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
