@@ -17,3 +17,7 @@ class IngressSettings(KafkaSettings, MongoSettings, TwilioSettings, WorkerSettin
     max_connections: int = Field(
         default=1000, ge=1, description="open at once per worker; each may hold a body of 256 kB: at most 256 MB"
     )
+    api_rate_per_s: float = Field(
+        default=50, gt=0, description="requests a second of one API token; a hundred calls may end every two seconds"
+    )
+    api_burst: int = Field(default=100, ge=1, description="requests of one API token at once, after a quiet time")

@@ -35,6 +35,7 @@ MetricName = Literal[
     "hilo_reconciled_total",
     "hilo_close_requests_total",
     "hilo_sweep_seconds",
+    "hilo_repaired_total",
 ]
 
 
@@ -72,6 +73,7 @@ DEFINITIONS: dict[MetricName, Definition] = {
     "hilo_reconciled_total": Definition("counter", "messages asked after at Twilio, by what came of it", ("result",)),
     "hilo_close_requests_total": Definition("counter", "close requests emitted by the janitor", ()),
     "hilo_sweep_seconds": Definition("histogram", "one sweep of the janitor", ()),
+    "hilo_repaired_total": Definition("counter", "messages found in Twilio's list whose webhook never came", ()),
 }
 
 
