@@ -38,7 +38,9 @@ class Call:
 
     async def body(self, content_type: bytes) -> bytes:
         """Raises Problem 415 for another content type and 413 above the cap, before reading more than that."""
-        return await read_body(self.headers, self.receive, content_type)
+        if self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != content_type:
+            raise Problem(415, f"send {content_type.decode()}")
+        return await read_body(self.headers, self.receive)
 
 
 Endpoint = Callable[[Call], Awaitable[Response]]
