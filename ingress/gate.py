@@ -1,4 +1,4 @@
-"""Who may use the API, how often, and how much may be said at once. No body is read before the first two are settled."""
+"""Who may use the API, how often, and how much may be said at once. The first two before any body is read."""
 
 import hmac
 import math

@@ -14,7 +14,7 @@ import structlog
 
 from schemas.contact import redact
 
-__all__ = ["Log", "configure", "get_log"]
+__all__ = ["Finished", "Log", "configure", "get_log", "hush", "structure"]
 
 Log = structlog.stdlib.BoundLogger
 PHONE = re.compile(r"(?:\+|%2B)\d{7,15}", re.IGNORECASE)
@@ -23,6 +23,15 @@ QUIET = ("aiokafka", "httpx", "httpcore", "twilio", "websockets", "uvicorn", "fa
 
 def configure(service: str, level: str = "INFO", style: str = "json") -> None:
     """Route everything, the standard library's logging included, to standard output."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(structure(service, style))
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    _forget_what_no_line_shows()
+    hush()
+
+
+def structure(service: str, style: str = "json") -> logging.Formatter:
+    """Make our lines what they are, and give what makes a line of any record, a library's too."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -38,15 +47,13 @@ def configure(service: str, level: str = "INFO", style: str = "json") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        _Formatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
-        )
+    return _Formatter(
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last]
     )
-    logging.basicConfig(handlers=[handler], level=level, force=True)
-    _forget_what_no_line_shows()
+
+
+def hush() -> None:
+    """Libraries that tell every request they make are heard from WARNING on."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

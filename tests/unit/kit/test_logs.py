@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from kit import logs
 from kit.tracing import span
@@ -32,7 +31,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root.setLevel(level)
     for name, before in quiet.items():
         logging.getLogger(name).setLevel(before)
-    structlog.reset_defaults()
+    logs.structure("test")
 
 
 @pytest.fixture
@@ -95,6 +94,7 @@ def test_a_librarys_message_is_masked_too(lines: Lines) -> None:
     assert (line["service"], line["level"]) == ("sender", "warning")
 
 
+@pytest.mark.expects_errors
 def test_an_exceptions_text_is_masked_too(lines: Lines) -> None:
     try:
         int(f"bad number {PHONE}")
