@@ -86,6 +86,18 @@ async def test_a_request_that_never_ends_is_cut(said: bytes) -> None:
 
 
 @pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("said", [b"POST /x", b"\r\n"])
+async def test_a_second_request_that_never_ends_is_cut_too(said: bytes) -> None:
+    async with serving() as connect:
+        reader, writer = await connect()
+        writer.write(WHOLE)
+        await answer(reader)
+        assert await reader.readexactly(2) == b"hi"
+        writer.write(said)
+        assert await rest(reader) == b""
+
+
+@pytest.mark.usefixtures("brief")
 async def test_dripping_does_not_put_it_off() -> None:
     async with serving() as connect:
         reader, writer = await connect()
