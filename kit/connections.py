@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["HEAD_BYTES", "REQUEST_S", "GuardedConnection"]
+__all__ = ["HEAD_BYTES", "REQUEST_S", "TOO_LARGE", "GuardedConnection"]
 
 REQUEST_S = 10.0  # from its first byte to its last; Twilio itself gives up after 15 s
 HEAD_BYTES = 16 * 1024  # request line and headers; Twilio's are under 1 kB
