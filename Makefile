@@ -32,6 +32,7 @@ test: $(READY)  ## every test, on as many cores as there are
 
 prove: $(READY)  ## property tests with the large counts
 	@HILO_WORLDS=10000 $(RUN)pytest tests/properties --timeout 3600 $(ARGS)
+	@HILO_FORMS=100000 $(RUN)pytest tests/unit/ingress/test_fuzz.py --timeout 3600 $(ARGS)
 
 bench: $(READY)  ## benchmarks, both arms in one run; BENCH=name for one
 	@$(RUN)python -m tests.bench $(BENCH)
