@@ -17,6 +17,8 @@ from schemas.events import Button, Location, Media, MessageReceived, StatusChang
 __all__ = ["Refused", "message_received", "status_changed"]
 
 SEND_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+NUMBER = re.compile(r"[0-9]{1,9}")  # int() refuses 5,000 digits, and MongoDB twenty
+MEDIA = re.compile(r"Media(Url|ContentType)[0-9]")
 PLAIN = {
     "MessageSid", "SmsMessageSid", "SmsSid", "SmsStatus", "AccountSid", "ApiVersion", "From", "To", "Body", "NumMedia",
     "NumSegments", "MessageType", "ProfileName", "ExternalUserId", "OptOutType", "ButtonText", "ButtonPayload",
@@ -56,7 +58,7 @@ def _message(form: Form, address: str, channel: str, received_at: datetime) -> M
         profile_name=form.get("ProfileName") or None,
         user_id=(form.get("ExternalUserId") or "").removeprefix("whatsapp:") or None,
         opt_out_type=form.get("OptOutType") or None,
-        fields={name: value for name, value in form.items() if name not in PLAIN and not name.startswith("Media")},
+        fields={name: value for name, value in form.items() if name not in PLAIN and not MEDIA.fullmatch(name)},
         received_at=received_at,
     )
 
@@ -75,12 +77,16 @@ def status_changed(form: Form, query: Mapping[str, str], received_at: datetime) 
         message_sid=form["MessageSid"],
         status=status,
         send_id=send if SEND_ID.fullmatch(send) else None,
-        attempt=int(attempt) if attempt.isdecimal() else None,
+        attempt=_number(attempt),
         address=canonical(address),
-        error_code=int(code) if code.isdecimal() else None,
+        error_code=_number(code),
         error_message=form.get("ChannelStatusMessage") or form.get("ErrorMessage") or None,
         received_at=received_at,
     )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if NUMBER.fullmatch(text) else None
 
 
 def _kind(form: Form) -> str:
@@ -91,7 +97,7 @@ def _kind(form: Form) -> str:
 
 
 def _media(form: Form) -> list[Media]:
-    count = int(form["NumMedia"]) if form.get("NumMedia", "").isdecimal() else 0
+    count = _number(form.get("NumMedia", "")) or 0
     found = [(form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(min(count, 10))]
     return [Media(url=url, content_type=kind) for url, kind in found if url]
 
