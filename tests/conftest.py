@@ -114,8 +114,8 @@ def _logs_are_fit_to_be_read(
 
 
 def ours(record: logging.LogRecord) -> bool:
-    """A line of ours, or one about something of ours that broke and that nobody looked after."""
-    return isinstance(record.msg, logs.Finished) or record.name in {"uvicorn.error", "asyncio"}
+    """A line of ours, or one about a handler of ours that broke."""
+    return isinstance(record.msg, logs.Finished) or record.name == "uvicorn.error"
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from kit.settings import KafkaSettings
 from sandbox.stack.ports import free_ports
 from tests.running import eventually
 
+pytestmark = pytest.mark.timeout(240)  # three processes import everything on whatever the machine has left
 ACCOUNT, TOKEN, PUBLIC = "AC" + "1" * 32, "s3cret", "https://hooks.example.com"
 STATUS = "/webhook/twilio/status"
 FORM = {"MessageSid": "SM1", "MessageStatus": "sent", "AccountSid": ACCOUNT, "To": "whatsapp:+5215512345678"}
@@ -46,8 +47,8 @@ async def ingress(kafka: KafkaSettings) -> AsyncIterator[Ingress]:
     (port,) = free_ports(1)
     process = await start(kafka, port)
     url = f"http://127.0.0.1:{port}"
-    await eventually(lambda: _accepts(url), "Kafka reached", within=30)
-    await eventually(lambda: _both(process.pid), "both workers", within=30)
+    await eventually(lambda: _accepts(url), "Kafka reached", within=90)
+    await eventually(lambda: _both(process.pid), "both workers", within=90)
     yield process, url
     with suppress(ProcessLookupError):
         process.kill()
