@@ -47,12 +47,14 @@ async def ingress(kafka: KafkaSettings) -> AsyncIterator[Ingress]:
     (port,) = free_ports(1)
     process = await start(kafka, port)
     url = f"http://127.0.0.1:{port}"
-    await eventually(lambda: _accepts(url), "Kafka reached", within=90)
-    await eventually(lambda: _both(process.pid), "both workers", within=90)
-    yield process, url
-    with suppress(ProcessLookupError):
-        process.kill()
-    await process.communicate()
+    try:
+        await eventually(lambda: _accepts(url), "Kafka reached", within=90)
+        await eventually(lambda: _both(process.pid), "both workers", within=90)
+        yield process, url
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
 
 
 async def _accepts(url: str) -> bool:
