@@ -83,8 +83,10 @@ def alone(pid: int) -> float:
     """What one worker counted by itself, from its file."""
     told = dict(one.partition("=")[::2] for one in Path(f"/proc/{pid}/environ").read_text().split("\0"))
     file = Path(told["PROMETHEUS_MULTIPROC_DIR"]) / f"counter_{pid}.db"
-    found = MmapedDict.read_all_values_from_file(str(file)) if file.exists() else ()
-    return sum(value for key, value, *_ in found if "hilo_webhooks_total" in key)
+    if not file.exists():
+        return 0
+    found = MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
+    return sum(float(value) for key, value, *_ in found if "hilo_webhooks_total" in key)
 
 
 async def counted(url: str) -> int:
