@@ -33,20 +33,22 @@ def problem_response(problem: Problem) -> Response:
     return JSONResponse(body, problem.status, problem.headers, media_type="application/problem+json")
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-    """Raises Problem 413 above MAX_BODY, before reading more than that, and 400 for a body that breaks off."""
-    if _number(headers.get(b"content-length", b"")) > MAX_BODY:
-        raise Problem(413, f"more than {MAX_BODY} bytes")
-    body: bytes = b""
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int = MAX_BODY) -> bytes:
+    """Raises Problem 413 above `limit` bytes, before reading more than that, and 400 for a body that breaks off."""
+    if _number(headers.get(b"content-length", b"")) > limit:
+        raise Problem(413, f"more than {limit} bytes")
+    parts: list[bytes] = []
+    left = limit
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Problem(400, "the body did not arrive whole")
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            raise Problem(413, f"more than {MAX_BODY} bytes")
+        parts.append(message.get("body", b""))
+        left -= len(parts[-1])
+        if left < 0:
+            raise Problem(413, f"more than {limit} bytes")
         if not message.get("more_body"):
-            return body
+            return b"".join(parts)
 
 
 def _number(text: bytes) -> int:

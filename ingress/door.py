@@ -11,7 +11,7 @@ from functools import cached_property
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ingress.bodies import Problem, problem_response, read_body
+from ingress.bodies import MAX_BODY, Problem, problem_response, read_body
 from kit.logs import get_log
 from kit.service import Tools
 from kit.tracing import span
@@ -36,11 +36,11 @@ class Call:
         """By lower-case name; the last one where a name is repeated."""
         return dict(self.scope["headers"])
 
-    async def body(self, content_type: bytes) -> bytes:
-        """Raises Problem 415 for another content type and 413 above the cap, before reading more than that."""
+    async def body(self, content_type: bytes, limit: int = MAX_BODY) -> bytes:
+        """Raises Problem 415 for another content type and 413 above `limit` bytes, before reading more than that."""
         if self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != content_type:
             raise Problem(415, f"send {content_type.decode()}")
-        return await read_body(self.headers, self.receive)
+        return await read_body(self.headers, self.receive, limit)
 
 
 Endpoint = Callable[[Call], Awaitable[Response]]

@@ -13,10 +13,12 @@ from typing import Any
 from schemas.contact import Contact, canonical, parse_address
 from schemas.events import CallFacts, Line
 
-__all__ = ["TOLERANCE_S", "call_facts", "signature_holds"]
+__all__ = ["MAX_CALL", "TOLERANCE_S", "call_facts", "signature_holds"]
 
 SECONDS = re.compile(r"[0-9]{1,11}")
 TOLERANCE_S = 300  # older ones are replays
+MAX_CALL = 4 * 1024 * 1024  # bytes: an hour's transcript with all that its tools said
+SPOKEN_UNITS, LINE_UNITS = 100_000, 40  # characters kept, and those around each line: a record holds 1 MiB
 
 
 def signature_holds(secret: str, header: str, body: bytes, now: datetime) -> bool:
@@ -45,7 +47,7 @@ def call_facts(payload: Mapping[str, Any]) -> tuple[Contact, CallFacts] | None:
 
 
 def _facts(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> CallFacts:
-    spoken = [line for line in data.get("transcript") or [] if line.get("message")]
+    spoken = _newest([line for line in data.get("transcript") or [] if line.get("message")])
     ended = (metadata.get("start_time_unix_secs") or 0) + (metadata.get("call_duration_secs") or 0)
     return CallFacts(
         conversation_id=data["conversation_id"],
@@ -55,3 +57,11 @@ def _facts(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> CallFacts:
         transcript=[Line(role=line["role"], message=line["message"]) for line in spoken] or None,
         ended_at=datetime.fromtimestamp(ended, UTC) if ended else None,
     )
+
+
+def _newest(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The end of a long call: the agent is told of less than that."""
+    room, first = SPOKEN_UNITS, len(lines)
+    while first and (room := room - len(lines[first - 1]["message"]) - LINE_UNITS) >= 0:
+        first -= 1
+    return lines[first:]

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from ingress import twilio
 from ingress.bodies import ACKNOWLEDGED, Problem
 from ingress.door import Call, Endpoint
-from ingress.elevenlabs import call_facts, signature_holds
+from ingress.elevenlabs import MAX_CALL, call_facts, signature_holds
 from ingress.forms import Form, parse_form
 from ingress.settings import IngressSettings
 from ingress.signature import Signature
@@ -76,7 +76,7 @@ class Webhooks:
         secret = self._settings.elevenlabs_webhook_secret
         if secret is None:
             raise Problem(404, "ELEVENLABS_WEBHOOK_SECRET is not set")
-        body = await call.body(JSON)
+        body = await call.body(JSON, MAX_CALL)
         header = call.headers.get(b"elevenlabs-signature", b"").decode("latin-1")
         if not signature_holds(secret.get_secret_value(), header, body, self.tools.clock.now()):
             raise Problem(403, "the signature does not hold")

@@ -15,7 +15,7 @@ class IngressSettings(KafkaSettings, MongoSettings, TwilioSettings, WorkerSettin
     )
     publish_deadline_s: float = Field(default=2.5, gt=0, description="s; 503 after it, well inside Twilio's 15 s")
     max_connections: int = Field(
-        default=1000, ge=1, description="open at once per worker; each may hold a body of 256 kB: at most 256 MB"
+        default=1000, ge=1, description="open at once per worker; each may hold a body of 256 kB, and a call of 4 MB"
     )
     api_rate_per_s: float = Field(
         default=50, gt=0, description="requests a second of one API token; a hundred calls may end every two seconds"

@@ -5,7 +5,17 @@ import hashlib
 from schemas.contact import Contact
 from schemas.events import CallCompleted, CallFacts
 
-__all__ = ["call_id", "close_id", "conversation_id", "fingerprint", "part_id", "turn_id"]
+__all__ = [
+    "call_id",
+    "close_id",
+    "conversation_id",
+    "digest",
+    "erased_id",
+    "fence_id",
+    "fingerprint",
+    "part_id",
+    "turn_id",
+]
 
 
 def fingerprint(*parts: str) -> str:
@@ -39,3 +49,18 @@ def conversation_id(contact: Contact, channel: str, opening_event: str) -> str:
 def close_id(conversation: str, last_seen: str) -> str:
     """Several janitors that saw the same thing ask for one closing."""
     return f"close_{fingerprint(conversation, last_seen)}"
+
+
+def digest(text: str) -> str:
+    """Of what must be recognised again and not be readable."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def fence_id(contact: str) -> str:
+    """Of the contact's fence in `sends`."""
+    return f"fence_{digest(contact)}"
+
+
+def erased_id(contact: str) -> str:
+    """What a contact is called after its erasure."""
+    return f"erased_{digest(contact)}"

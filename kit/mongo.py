@@ -30,8 +30,8 @@ class Index:
 
 # Hot paths look up by `_id` or by one unique field: all that the embedded server answers from an index.
 INDEXES: Mapping[str, Sequence[Index]] = {
-    "turns": (Index("events"), Index("slot"), Index("rev")),
-    "contacts": (Index("rev"),),
+    "turns": (Index("events"), Index("slot"), Index("rev"), Index("undone_since", unique=False, sparse=True)),
+    "contacts": (Index("rev"), Index("linked_to", unique=False, sparse=True)),
     "conversations": (Index("open_key", sparse=True), Index("rev"), Index("contact", unique=False)),
     "messages": (Index("conversation_id", unique=False),),
     "sends": (
@@ -40,7 +40,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         Index("contact", unique=False),
         Index("due", unique=False, sparse=True),
     ),
-    "calls": (Index("rev"),),
+    "calls": (Index("rev"), Index("contact", unique=False)),
 }
 
 

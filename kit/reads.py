@@ -2,8 +2,16 @@
 
 from datetime import datetime
 
+from kit.ids import fence_id
 from kit.mongo import Database, store_errors
-from schemas.documents import ContactDocument, ConversationDocument, MessageDocument, SendDocument, TurnDocument
+from schemas.documents import (
+    ContactDocument,
+    ConversationDocument,
+    FenceDocument,
+    MessageDocument,
+    SendDocument,
+    TurnDocument,
+)
 
 __all__ = ["Reads"]
 
@@ -33,7 +41,11 @@ class Reads:
     async def messages(self, conversation: str, limit: int = 50) -> list[MessageDocument]:
         """The last ones, oldest first."""
         with store_errors():
-            cursor = self._database.messages.find({"conversation_id": conversation}).sort("timestamp", -1).limit(limit)
+            cursor = (
+                self._database.messages.find({"conversation_id": conversation})
+                .sort([("timestamp", -1), ("_id", -1)])
+                .limit(limit)
+            )
             return [MessageDocument.from_mongo(one) async for one in cursor][::-1]
 
     async def turns(self, events: list[str]) -> list[TurnDocument]:
@@ -51,6 +63,18 @@ class Reads:
         with store_errors():
             cursor = self._database.sends.find({"_id": {"$in": ids}})
             return {one["_id"]: SendDocument.from_mongo(one) async for one in cursor}
+
+    async def send_with(self, sid: str) -> SendDocument | None:
+        """The part that Twilio gave this SID."""
+        with store_errors():
+            found = await self._database.sends.find_one({"sid": sid})
+        return SendDocument.from_mongo(found) if found else None
+
+    async def confirmed(self, contact: str) -> FenceDocument | None:
+        """The sender's fence of a contact, and which take-overs it has confirmed."""
+        with store_errors():
+            found = await self._database.sends.find_one({"_id": fence_id(contact)})
+        return FenceDocument.from_mongo(found) if found else None
 
     async def idle_since(self, moment: datetime) -> list[ConversationDocument]:
         """Open conversations, escalated ones too, in which nothing happened since `moment`."""

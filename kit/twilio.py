@@ -4,6 +4,7 @@ The package's own client is not used for this: its async side ignores timeouts a
 (twilio-python#925, ADR 0010). Its validator and error shapes are.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from schemas.contact import to_wire
 __all__ = ["Created", "Fetched", "Listed", "Received", "Twilio"]
 
 Class = Literal["ACCEPTED", "NOT_SENT", "REJECTED", "CONFIG", "UNKNOWN"]
+TYPING_S = 2.0  # nobody waits for it
 UNTOUCHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -77,7 +79,8 @@ class Twilio:
 
     def __init__(self, settings: TwilioSettings, http: PooledClient) -> None:
         self._http = http
-        self._messages = f"{settings.twilio_base_url}/2010-04-01/Accounts/{settings.twilio_account_sid}/Messages.json"
+        self._base = settings.twilio_base_url
+        self._messages = f"{self._base}/2010-04-01/Accounts/{settings.twilio_account_sid}/Messages.json"
         key, secret = settings.twilio_api_key_sid, settings.twilio_api_key_secret
         token = settings.twilio_auth_token.get_secret_value()
         self._auth = (key, secret.get_secret_value()) if key and secret else (settings.twilio_account_sid, token)
@@ -160,6 +163,22 @@ class Twilio:
         if not isinstance(body.get("status"), str):
             raise httpx.DecodingError("the message is cut", request=response.request)
         return Fetched(body["status"], body.get("error_code"), body.get("error_message"))
+
+    async def typing(self, message_sid: str) -> bool:
+        """Mark a message read and show that we are writing, for 25 s at most. Whether Twilio took it; never raises."""
+        base = self._base.replace("https://api.twilio.com", "https://messaging.twilio.com")
+        try:
+            async with asyncio.timeout(TYPING_S):
+                response = await self._http.request(
+                    "POST",
+                    f"{base}/v2/Indicators/Typing.json",
+                    key=message_sid,
+                    data={"channel": "whatsapp", "messageId": message_sid},
+                    auth=self._auth,
+                )
+        except (TimeoutError, httpx.HTTPError):
+            return False
+        return response.is_success
 
     async def reachable(self) -> Created:
         """One cheap authenticated read, for `hilo doctor`."""

@@ -81,7 +81,10 @@ class _Family:
         ended: list[int] = []
         while self._children:
             pid, status = os.wait()
-            self._children.pop(pid).returncode = code = os.waitstatus_to_exitcode(status)
+            child = self._children.pop(pid, None)
+            if child is None:
+                continue  # as process 1 of a container we inherit those whose parent is gone
+            child.returncode = code = os.waitstatus_to_exitcode(status)
             ended.append(code if code >= 0 else 1)  # killed by a signal: a crash
             self._stop()
         return ended[0] if ended else 0

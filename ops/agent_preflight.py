@@ -11,6 +11,8 @@ __all__ = ["VARIABLES", "preflight"]
 
 VARIABLES = frozenset({"channel", "customer_name", "has_prior_call", "turn_id"})
 """What the processor sends with every conversation; a test compares."""
+LANGUAGES = ("es", "en", "pt")
+"""Of the processor's own texts; a test compares."""
 USEFUL_EVENTS = {
     "agent_response_complete": "without it the first answer waits 6 s for its end, later ones 1.2 s",
     "agent_response_correction": "without it a corrected answer is shown uncorrected",
@@ -26,7 +28,7 @@ def preflight(agent: Json) -> list[Finding]:
     """One line for each thing that is not as it should be; `fail` where no client would get an answer."""
     return [
         Finding("ElevenLabs agent", state, detail, remedy)  # type: ignore[arg-type]  # literals below
-        for check in (_text, _greeting, _events, _duration, _tools, _variables, _limits)
+        for check in (_text, _greeting, _language, _events, _duration, _tools, _variables, _limits)
         for state, detail, remedy in check(agent)
     ]
 
@@ -46,6 +48,13 @@ def _greeting(agent: Json) -> Findings:
     if _at(agent, "conversation_config", "agent", "first_message") and not _override(agent, "agent.first_message"):
         detail = "its greeting cannot be switched off: it is thrown away, up to 3 s for each conversation"
         yield "warn", detail, "allow the override first_message in the agent's security settings"
+
+
+def _language(agent: Json) -> Findings:
+    language = _at(agent, "conversation_config", "agent", "language")
+    if isinstance(language, str) and language.split("-")[0] not in LANGUAGES:
+        detail = f"it speaks {language}, our own texts (greeting, apology) are in {', '.join(LANGUAGES)}"
+        yield "warn", detail, "set DEFAULT_LANGUAGE to the one of them that its clients understand best"
 
 
 def _events(agent: Json) -> Findings:

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
-from ops import config, conversation, doctor, stats, topics
+from ops import config, conversation, doctor, stats, takeover, topics
 
 __all__ = ["app", "main"]
 
@@ -46,6 +46,9 @@ app.command(rich_help_panel="Operators")(config.config)
 app.command(rich_help_panel="Operators")(stats.stats)
 app.command(rich_help_panel="Operators")(conversation.conversation)
 app.command(rich_help_panel="Operators")(conversation.close)
+app.command(rich_help_panel="Operators")(takeover.takeover)
+app.command(rich_help_panel="Operators")(takeover.handback)
+app.command(rich_help_panel="Operators")(takeover.say)
 
 
 def main() -> None:

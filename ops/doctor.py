@@ -1,9 +1,7 @@
 """`hilo doctor`: is everything there that the services need? One line each, with the remedy."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-import httpx
 from pymongo.errors import OperationFailure
 
 from kit.errors import HiloError, Misconfigured
@@ -13,7 +11,7 @@ from kit.kafka.topics import Finding
 from kit.mongo import Mongo, store_errors
 from kit.settings import TwilioSettings, load
 from kit.twilio import Twilio
-from ops.agent_preflight import preflight
+from ops.agent_check import check_agent
 from ops.output import JSON, runs
 from ops.settings import OpsSettings, service_settings
 from ops.topics import report
@@ -32,7 +30,7 @@ async def doctor(as_json: bool = JSON) -> None:
         ("Kafka", _kafka),
         ("MongoDB", _mongo),
         ("Twilio", _twilio),
-        ("ElevenLabs", _elevenlabs),
+        ("ElevenLabs", check_agent),
     )
     for subject, check in checks:
         try:
@@ -93,32 +91,3 @@ async def _twilio(settings: OpsSettings) -> list[Finding]:
         return [Finding("Twilio", "ok", f"account {settings.twilio_account_sid[:6]}… answers")]
     remedy = "check TWILIO_ACCOUNT_SID and its token or API key" if found.outcome == "CONFIG" else "TWILIO_BASE_URL?"
     return [Finding("Twilio", "fail", f"{found.outcome}: {found.detail}", remedy)]
-
-
-async def _elevenlabs(settings: OpsSettings) -> list[Finding]:
-    if not settings.default_agent_id:
-        return [Finding("ElevenLabs", "fail", "DEFAULT_AGENT_ID is missing", "see .env.example")]
-    http = PooledClient(concurrency=1)
-    url = f"{settings.elevenlabs_base_url}/v1/convai/agents/{settings.default_agent_id}"
-    try:
-        response = await http.request(
-            "GET", url, headers={"xi-api-key": settings.elevenlabs_api_key.get_secret_value()}
-        )
-    except httpx.HTTPError as error:
-        return [Finding("ElevenLabs", "fail", type(error).__name__, "ELEVENLABS_BASE_URL?")]
-    finally:
-        await http.stop()
-    if response.is_success:
-        there = Finding("ElevenLabs", "ok", f"agent {settings.default_agent_id} is there")
-        return [there, *preflight(_object(response))]
-    remedy = "check ELEVENLABS_API_KEY" if response.status_code == 401 else "check DEFAULT_AGENT_ID"
-    return [Finding("ElevenLabs", "fail", f"HTTP {response.status_code}", remedy)]
-
-
-def _object(response: httpx.Response) -> dict[str, Any]:
-    """Empty for what is no JSON object: then nothing is allowed in it."""
-    try:
-        found = response.json()
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

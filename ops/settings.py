@@ -1,4 +1,5 @@
 from importlib.metadata import entry_points
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
@@ -19,6 +20,7 @@ class OpsSettings(KafkaSettings, MongoSettings):
     twilio_whatsapp_numbers: ListOfNumbers = ()
     elevenlabs_api_key: SecretStr = SecretStr("")
     elevenlabs_base_url: Url = "https://api.elevenlabs.io"
+    elevenlabs_auth: Literal["api_key", "signed_url"] = "api_key"
     default_agent_id: str = Field(default="")
 
 

@@ -11,15 +11,26 @@ from kit.kafka.outlet import Outlet
 from kit.lanes import Limits
 from kit.mongo import Mongo
 from kit.probes import HttpServer, probes
+from kit.reads import Reads
 from kit.service import Service, Tools, run
+from kit.twilio import Twilio
 from processor.agent.calls import CallRecords
 from processor.agent.client import PersistentAgent
 from processor.agent.elevenlabs import ElevenLabsAgent
-from processor.decisions import Policy
+from processor.answering import Answering
+from processor.drafting import Drafting
+from processor.drafts import Policy
+from processor.hearing import Hearing
+from processor.identity import Links
+from processor.looking import Looking
+from processor.media import TwilioMedia
+from processor.presence import Presence
 from processor.relay import Relay
 from processor.repository import Repository
 from processor.settings import ProcessorSettings
-from processor.turns import TurnHandler
+from processor.thought import MOST_DRAFTS, Quiet
+from processor.transcribing import ElevenLabsTranscriber
+from processor.turns import TurnHandler, one_thought
 from schemas.topics import CALL_COMPLETED, CONTACT_LOG
 
 __all__ = ["build", "main"]
@@ -28,45 +39,52 @@ __all__ = ["build", "main"]
 def build(settings: ProcessorSettings, tools: Tools) -> Service:
     service = Service(tools)
     outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
-    mongo = Mongo(settings)
-    letters = DeadLetters(outlet, tools.clock, tools.metrics)
-    relay = Relay(outlet, tools)
+    mongo, http = Mongo(settings), PooledClient()
+    relay, rules = Relay(outlet, tools), policy(settings)
     url, key = settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value()
-    agent = ElevenLabsAgent(url, key, tools.clock, size=settings.agent_max_sessions)
-    http = PooledClient()
-    turns = TurnHandler(
-        Repository(mongo.database),
-        _persistent(agent, settings, tools),
-        outlet,
-        policy(settings),
-        tools,
-        CallRecords(url, key, http, tools.clock),
+    agent = _agent(settings, http, tools)
+    presence = Presence(Twilio(settings, http), tools.clock, tools.metrics)
+    media, transcriber = TwilioMedia(settings), ElevenLabsTranscriber(url, key)
+    hearing = Hearing(media.sound, transcriber, tools.metrics) if settings.transcription == "elevenlabs" else None
+    repository = Repository(mongo.database)
+    drafting = Drafting(
+        repository,
+        _answering(agent, settings, tools),
+        Looking(repository, Reads(mongo.database), hearing),
+        rules,
+        tools.clock,
+        calls=CallRecords(url, key, http, tools.clock),
+        presence=presence,
+        forget=agent.drop,
     )
-
-    consumers = Consumers(
-        settings,
-        [
-            Subscription(CALL_COMPLETED, relay.handle, on_buried=relay.rejected),
-            Subscription(CONTACT_LOG, turns.handle, limits=_limits(settings), on_revoked=agent.release),
-        ],
-        letters,
-        tools,
-    )
-    service.parts = (
-        HttpServer(probes(service), settings.health_port, "HEALTH_PORT"),
-        outlet,
-        mongo,
-        http,
-        agent,
-        consumers,
-    )
+    turns = TurnHandler(repository, drafting, outlet, rules, Links(repository, outlet), tools)
+    letters = DeadLetters(outlet, tools.clock, tools.metrics)
+    consumers = Consumers(settings, _subscriptions(settings, relay, turns, agent), letters, tools)
+    health = HttpServer(probes(service), settings.health_port, "HEALTH_PORT")
+    service.parts = (health, outlet, mongo, http, media, transcriber, presence, agent, consumers)
     return service
 
 
+def _subscriptions(
+    settings: ProcessorSettings, relay: Relay, turns: TurnHandler, agent: ElevenLabsAgent
+) -> list[Subscription]:
+    return [
+        Subscription(CALL_COMPLETED, relay.handle, on_buried=relay.rejected),
+        Subscription(
+            CONTACT_LOG,
+            turns.handle,
+            cut=one_thought,
+            on_buried=turns.buried,
+            on_revoked=agent.release,
+            limits=_limits(settings),
+        ),
+    ]
+
+
 def _limits(settings: ProcessorSettings) -> Limits:
-    """A turn may wait for a session behind every other lane; only then does its own time begin."""
-    rounds = 1 + settings.concurrency / settings.agent_max_sessions
-    return Limits(concurrency=settings.concurrency, handler_s=settings.agent_deadline_s * rounds + 15)
+    """A turn may wait for a session behind every other lane; only then does its own time begin, once for each draft."""
+    rounds = 1 + MOST_DRAFTS + settings.concurrency / settings.agent_max_sessions
+    return Limits(concurrency=settings.concurrency, handler_s=settings.agent_deadline_s * rounds + 45)
 
 
 def policy(settings: ProcessorSettings) -> Policy:
@@ -76,11 +94,19 @@ def policy(settings: ProcessorSettings) -> Policy:
         default_language=settings.default_language,
         greeting_template_sid=settings.greeting_template_sid,
         reply_max_age=timedelta(seconds=settings.reply_max_age_s),
+        turns_per_hour=settings.contact_turns_per_hour,
     )
 
 
-def _persistent(agent: ElevenLabsAgent, settings: ProcessorSettings, tools: Tools) -> PersistentAgent:
-    return PersistentAgent(
+def _agent(settings: ProcessorSettings, http: PooledClient, tools: Tools) -> ElevenLabsAgent:
+    signed = http if settings.elevenlabs_auth == "signed_url" else None
+    url, key = settings.elevenlabs_base_url, settings.elevenlabs_api_key.get_secret_value()
+    size = settings.agent_max_sessions
+    return ElevenLabsAgent(url, key, tools.clock, size=size, signed_over=signed, metrics=tools.metrics)
+
+
+def _answering(agent: ElevenLabsAgent, settings: ProcessorSettings, tools: Tools) -> Answering:
+    persistent = PersistentAgent(
         agent,
         tools.clock,
         tools.metrics,
@@ -88,6 +114,8 @@ def _persistent(agent: ElevenLabsAgent, settings: ProcessorSettings, tools: Tool
         backoff_s=settings.agent_backoff_s,
         deadline_s=settings.agent_deadline_s,
     )
+    quiet = Quiet(settings.quiet_ms / 1000, settings.quiet_max_ms / 1000)
+    return Answering(persistent, tools.clock, quiet, lambda: tools.metrics.count("hilo_drafts_stale_total"))
 
 
 def main() -> int:

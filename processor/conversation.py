@@ -2,18 +2,20 @@
 
 | state     | event                 | becomes   |
 |-----------|-----------------------|-----------|
-| (none)    | message, call         | active    |
+| (none)    | message, call, say    | active    |
 | active    | close request         | closed    |
 | escalated | close request         | closed    |
 | active    | take-over             | escalated |
 | escalated | hand-back             | active    |
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from kit import ids
+from processor.wording import wording
 from schemas.contact import Contact
 from schemas.documents import (
     CallDocument,
@@ -26,9 +28,24 @@ from schemas.documents import (
 )
 from schemas.events import MessageReceived, Part
 
-__all__ = ["HISTORY", "State", "close", "joined", "next_status", "opened", "said", "seen", "wrote"]
+__all__ = [
+    "HISTORY",
+    "State",
+    "close",
+    "joined",
+    "moved",
+    "next_status",
+    "opened",
+    "remembering",
+    "said",
+    "seen",
+    "shown",
+    "silent",
+    "wrote",
+]
 
 HISTORY = 20
+LINE = 2000  # characters of a remembered line; the message itself is stored whole
 WINDOW = timedelta(hours=24)  # WhatsApp: free text is allowed this long after the client's last message
 TRANSITIONS: dict[tuple[Status, str], Status] = {
     ("active", "close"): "closed",
@@ -40,11 +57,12 @@ TRANSITIONS: dict[tuple[Status, str], Status] = {
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a decision is made on; `conversation` is the open one, if any."""
+    """What a decision is made on; `conversation` is the open one, if any, else `former` the last one."""
 
     contact: ContactDocument
     conversation: ConversationDocument | None = None
     call: CallDocument | None = None
+    former: ConversationDocument | None = None
 
     @property
     def seq(self) -> int:
@@ -55,6 +73,16 @@ class State:
 def next_status(status: Status, action: str) -> Status | None:
     """None where the table does not allow it."""
     return TRANSITIONS.get((status, action))
+
+
+def moved(conversation: ConversationDocument, action: str) -> ConversationDocument:
+    """As the table says; unchanged where it says nothing."""
+    return conversation.model_copy(update={"status": next_status(conversation.status, action) or conversation.status})
+
+
+def silent(contact: ContactDocument, conversation: ConversationDocument | None) -> bool:
+    """Whether the bot may not speak: the client said so, or a person has taken over."""
+    return contact.opted_out or contact.escalated or (conversation is not None and conversation.status == "escalated")
 
 
 def opened(
@@ -72,6 +100,25 @@ def opened(
     )
 
 
+def remembering(conversation: ConversationDocument, former: ConversationDocument | None) -> ConversationDocument:
+    """A new conversation knows the one before it: nobody has to introduce themselves again."""
+    if former is None:
+        return conversation
+    return conversation.model_copy(
+        update={
+            "former": former.id,
+            "lines": former.lines,
+            "client_name": former.client_name,
+            "agent_id": former.agent_id,
+        }
+    )
+
+
+def shown(lines: Sequence[HistoryLine], unseen: Collection[str]) -> list[HistoryLine]:
+    """Without our parts that never appeared on the client's phone."""
+    return [line for line in lines if line.role == "client" or line.id not in unseen]
+
+
 def joined(conversation: ConversationDocument, call: CallDocument) -> ConversationDocument:
     """The facts of a call become the conversation's; what the call does not know is kept."""
     return conversation.model_copy(
@@ -86,19 +133,22 @@ def joined(conversation: ConversationDocument, call: CallDocument) -> Conversati
 
 
 def wrote(
-    conversation: ConversationDocument, events: Sequence[tuple[str, MessageReceived]]
+    conversation: ConversationDocument,
+    events: Sequence[tuple[str, MessageReceived]],
+    heard: Mapping[str, str] | None = None,
 ) -> tuple[ConversationDocument, list[MessageDocument]]:
-    """The client's messages, counted and remembered."""
-    messages = [_inbound(conversation, event_id, event) for event_id, event in events]
-    lines = [HistoryLine(role="client", text=one.content, at=one.timestamp, id=one.id) for one in messages]
+    """The client's messages, counted and remembered; `heard` has the words of voice notes, by event id."""
+    heard = heard or {}
+    messages = [_inbound(conversation, event_id, event, heard.get(event_id)) for event_id, event in events]
+    lines = [HistoryLine(role="client", text=one.content[:LINE], at=one.timestamp, id=one.id) for one in messages]
     after = _after(conversation, messages, lines).model_copy(update={"client_wrote": True})
     return after, messages
 
 
 def said(
-    conversation: ConversationDocument, parts: Sequence[Part], at: datetime
+    conversation: ConversationDocument, parts: Sequence[Part], at: datetime, *, by: str | None = None
 ) -> tuple[ConversationDocument, list[MessageDocument]]:
-    """Our bubbles, counted and remembered."""
+    """Our bubbles, counted and remembered; `by` is the operator who wrote them, if one did."""
     messages = [
         MessageDocument(
             id=part.send_id,
@@ -107,10 +157,12 @@ def said(
             direction="outbound",
             content=part.text,
             timestamp=at,
+            by=by,
         )
         for part in parts
     ]
-    lines = [HistoryLine(role="bot", text=part.text, at=at, id=part.send_id) for part in parts]
+    role: Literal["bot", "operator"] = "operator" if by else "bot"
+    lines = [HistoryLine(role=role, text=part.text, at=at, id=part.send_id) for part in parts]
     return _after(conversation, messages, lines), messages
 
 
@@ -129,21 +181,26 @@ def seen(contact: ContactDocument, event: MessageReceived) -> ContactDocument:
             "addresses": list(dict.fromkeys([*contact.addresses, event.address])),
             "channel": event.channel,
             "windows": windows,
+            "user_id": event.user_id or contact.user_id,
+            "refused": None,
         }
     )
 
 
-def _inbound(conversation: ConversationDocument, event_id: str, event: MessageReceived) -> MessageDocument:
+def _inbound(
+    conversation: ConversationDocument, event_id: str, event: MessageReceived, heard: str | None
+) -> MessageDocument:
     return MessageDocument(
         id=event_id,
         conversation_id=conversation.id,
         contact=conversation.contact,
         direction="inbound",
-        content=event.text,
+        content=wording(event, heard),
         whatsapp_message_id=event.message_sid,
         timestamp=event.received_at,
         kind=event.kind,
         media=event.media,
+        transcript=heard,
     )
 
 

@@ -45,7 +45,7 @@ class Relay:
         await self._outlet.publish(CONTACT_LOG.name, envelope)
         self._log.info("call relayed", event_id=envelope.id, contact=contact, position=str(delivery.position))
 
-    async def rejected(self, position: Position, error: Exception) -> None:
+    async def rejected(self, position: Position, error: Exception, _record: Delivery | None = None) -> None:
         """Tell the main backend that a record of its was buried."""
         notice = CallRejected(
             at=self._tools.clock.now(),

@@ -6,9 +6,11 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from kit import ids
 from kit.mongo import Database, store_errors
+from processor import erasing
 from processor.conversation import State
-from schemas.documents import CallDocument, ContactDocument, ConversationDocument, TurnDocument
+from schemas.documents import CallDocument, ContactDocument, ConversationDocument, MessageDocument, TurnDocument
 
 __all__ = ["AlreadyDecided", "Repository"]
 
@@ -38,9 +40,17 @@ class Repository:
         return TurnDocument.from_mongo(found) if found else None
 
     async def contact(self, contact: str) -> ContactDocument:
+        """Somebody unknown may have been erased: their story goes on at its place, above the fence."""
         with store_errors():
             found = await self._database.contacts.find_one({"_id": contact})
-        return ContactDocument.from_mongo(found) if found else ContactDocument(id=contact)
+            erased = None if found else await self._database.contacts.find_one({"_id": ids.erased_id(contact)})
+        if found:
+            return ContactDocument.from_mongo(found)
+        return (
+            ContactDocument(id=contact, seq=erased["seq"], fence=erased["seq"])
+            if erased
+            else ContactDocument(id=contact)
+        )
 
     async def open_conversation(self, contact: str, channel: str) -> ConversationDocument | None:
         with store_errors():
@@ -59,10 +69,31 @@ class Repository:
             found = await self._database.calls.find_one({"_id": call})
         return CallDocument.from_mongo(found) if found else None
 
-    async def state(self, contact: ContactDocument, channel: str | None) -> State:
+    async def message(self, message: str) -> MessageDocument | None:
+        with store_errors():
+            found = await self._database.messages.find_one({"_id": message})
+        return MessageDocument.from_mongo(found) if found else None
+
+    async def state(self, contact: ContactDocument, channel: str) -> State:
         """`contact` must be read first: the turn's place is taken from it, so a later change makes `decide` fail."""
-        conversation = await self.open_conversation(contact.id, channel) if channel else None
-        return State(contact, conversation, await self.call(contact.last_call))
+        conversation = await self.open_conversation(contact.id, channel)
+        last = contact.last_conversations.get(channel)
+        former = await self.conversation(last) if conversation is None and last else None
+        return State(contact, conversation, await self.call(contact.last_call), former)
+
+    async def linked(self, user_id: str) -> str | None:
+        """The contact whose story this user id's records belong to."""
+        with store_errors():
+            found = await self._database.contacts.find_one({"_id": f"link_{user_id}"})
+        return found["linked_to"] if found else None
+
+    async def link(self, user_id: str, contact: str) -> None:
+        """The last link counts: who changes the number gets another id."""
+        name = f"link_{user_id}"
+        with store_errors():
+            await self._database.contacts.update_one(
+                {"_id": name}, {"$set": {"linked_to": contact, "rev": name}}, upsert=True
+            )
 
     async def decide(self, turn: TurnDocument) -> None:
         """The decision. Raises AlreadyDecided."""
@@ -84,8 +115,27 @@ class Repository:
     async def mark_done(self, turn: TurnDocument) -> None:
         with store_errors():
             await self._database.turns.update_one(
-                {"rev": f"{turn.id}#decided"}, {"$set": {"done": True, "rev": f"{turn.id}#done"}}
+                {"rev": f"{turn.id}#decided"},
+                {"$set": {"done": True, "rev": f"{turn.id}#done"}, "$unset": {"undone_since": ""}},
             )
+
+    async def erase(self, turn: TurnDocument) -> None:
+        """Everything of this contact up to this turn, which becomes done with it. Can be repeated at any line."""
+        stone = erasing.tombstone(turn.contact, turn.seq).to_mongo()
+        mine = {"contact": turn.contact}
+        with store_errors():
+            await self._database.contacts.replace_one({"_id": stone["_id"]}, stone, upsert=True)
+            names = [one["_id"] async for one in self._database.conversations.find(mine, {"_id": 1})]
+            for name in names:
+                await self._database.messages.delete_many({"conversation_id": name})
+            await self._database.conversations.delete_many(mine)
+            await self._database.calls.delete_many(mine)
+            await self._database.contacts.delete_many({"linked_to": turn.contact})
+            await self._database.contacts.delete_one({"_id": turn.contact})
+            slots = [f"{turn.contact}#{seq}" for seq in range(1, turn.seq + 1)]
+            async for one in self._database.turns.find({"slot": {"$in": slots}}).sort("seq", 1):
+                row = erasing.stripped(TurnDocument.from_mongo(one)).to_mongo()
+                await self._database.turns.replace_one({"_id": row["_id"]}, row)  # this very turn comes last
 
     async def _advance(self, collection: Collection, after: Mapping[str, Any]) -> None:
         """Replace a document by a later one; a document that is already as late, or later, stays as it is."""

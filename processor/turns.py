@@ -1,34 +1,43 @@
 """The lane's handler: every record of `contact.log` ends in exactly one turn, and a turn's effects happen once."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import cast
 
-from kit import ids
+from kit.errors import DependencyDown, Poison
+from kit.kafka.dead_letters import Position
 from kit.kafka.delivery import Delivery
 from kit.kafka.outlet import Outlet
 from kit.lanes import Run as LaneRun
 from kit.logs import get_log
 from kit.service import Tools
 from kit.tracing import outgoing
-from processor import decisions
-from processor.agent import context
-from processor.agent.calls import CallRecords
-from processor.agent.client import AgentClient, AgentUnavailableError, Answer, Question
-from processor.conversation import State
-from processor.decisions import Draft, Policy, Run
+from processor import decisions, drafts, optout
+from processor.drafting import Drafting
+from processor.drafts import Policy, Run
+from processor.identity import Links
 from processor.repository import AlreadyDecided, Repository
-from processor.texts import texts_for
-from processor.wording import wording
 from schemas.attributes import Envelope
-from schemas.contact import Contact
-from schemas.documents import CallDocument, NoticeDocument, TurnDocument
-from schemas.events import CallCompleted, CallFacts, CloseRequested, Event, MessageReceived
+from schemas.contact import Contact, UnusableAddress, parse_address
+from schemas.documents import ContactDocument, EventDocument, TurnDocument
+from schemas.events import EraseRequested, Event, MessageReceived
 from schemas.topics import MESSAGE_OUTBOUND, SYSTEM_NOTICES, Topic
 
-__all__ = ["TurnHandler"]
+__all__ = ["TurnHandler", "one_thought"]
 
 SOURCE = "hilo/processor"
+
+
+def one_thought(waiting: Sequence[Delivery]) -> int:
+    """How many of the records that wait may be one turn: messages to one channel, and no STOP or START among them."""
+    first = _ordinary(waiting[0])
+    if first is None:
+        return 1
+    for count, delivery in enumerate(waiting):
+        event = _ordinary(delivery)
+        if event is None or event.channel != first.channel:
+            return count
+    return len(waiting)
 
 
 class TurnHandler:
@@ -40,53 +49,90 @@ class TurnHandler:
     """
 
     def __init__(
-        self,
-        repository: Repository,
-        agent: AgentClient,
-        outlet: Outlet,
-        policy: Policy,
-        tools: Tools,
-        calls: CallRecords | None = None,
+        self, repository: Repository, drafting: Drafting, outlet: Outlet, policy: Policy, links: Links, tools: Tools
     ) -> None:
         self._repository = repository
-        self._calls = calls
-        self._agent = agent
+        self._drafting = drafting
         self._outlet = outlet
         self._policy = policy
+        self._links = links
         self._tools = tools
         self._log = get_log("turns")
 
-    async def handle(self, run: LaneRun[Delivery]) -> None:
-        """One run of one contact. Raises StoreDown and BrokerDown; repeating it is harmless."""
-        await self.decide(run.records)
+    async def handle(self, lane: LaneRun[Delivery]) -> None:
+        """One run of one contact, and what joins it meanwhile. Raises StoreDown, BrokerDown; a repeat is harmless.
 
-    async def decide(self, deliveries: Sequence[Delivery]) -> None:
+        Raises Poison for a record whose key names nobody.
+        """
         began = self._tools.clock.monotonic()
-        while fresh := await self._undecided(deliveries):
-            contact = await self._repository.contact(fresh[0].envelope.contact)
-            older = await self._repository.turn_at(f"{contact.id}#{contact.seq + 1}")
-            if older:  # decided by somebody who did not live to finish it
-                await self._finish(older)
-                continue
-            run = self._run(fresh)
-            state = await self._repository.state(contact, self._channel(run, contact.channel))
-            turn = decisions.turn(run, state, await self._draft(run, state))
+        _require_somebody(lane.records[0])
+        while fresh := await self._undecided(lane.records):
+            if await self._links.forwarded(fresh):
+                return
+            contact = await self._standing(fresh[0])
+            await self._links.learn(contact, fresh)
+            fresh = fresh[:1] if contact.opted_out else fresh  # each may be the one that says yes
+            state = await self._repository.state(contact, self._channel(fresh[0], contact.channel))
+            run, draft = await self._drafting.draft(lane, fresh, state, self._run, self._undecided)
+            turn = drafts.turn(run, state, draft)
             try:
                 await self._repository.decide(turn)
             except AlreadyDecided:
+                self._drafting.drop(draft)
                 continue
             await self._finish(turn)
+            await self._drafting.after(draft)
             self._report(turn, self._tools.clock.monotonic() - began)
+
+    async def buried(self, _position: Position, _error: Exception, record: Delivery | None) -> None:
+        """A client whose message went to `dead.letters` does not meet silence. Raises StoreDown, BrokerDown."""
+        if record is None or not isinstance(record.envelope.data, MessageReceived):
+            return
+        try:
+            _require_somebody(record)
+            await self._apologise(record)
+        except DependencyDown:
+            raise
+        except Exception:  # noqa: BLE001  # what made the message unusable may spoil this too; it is buried by now
+            self._log.exception("no apology for a buried message", event_id=record.envelope.id)
+
+    async def _apologise(self, record: Delivery) -> None:
+        while fresh := await self._undecided([record]):
+            contact = await self._standing(fresh[0])
+            state = await self._repository.state(contact, self._channel(record, contact.channel))
+            run = self._run(fresh)
+            turn = drafts.turn(run, state, decisions.buried(run, state, self._policy))
+            with suppress(AlreadyDecided):
+                await self._repository.decide(turn)
+                await self._finish(turn)
+
+    async def _standing(self, record: Delivery) -> ContactDocument:
+        """The contact as its last turn left it, once what somebody decided and did not live to finish is finished."""
+        while True:
+            contact = await self._repository.contact(record.envelope.contact)
+            older = await self._repository.turn_at(f"{contact.id}#{contact.seq + 1}")
+            if older is None:
+                return contact
+            await self._finish(older)
 
     async def _undecided(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Finish the turns these records already have; return the records that have none, each once."""
-        wanted = {one.envelope.id: one for one in deliveries}
+        wanted: dict[str, Delivery] = {}
+        for one in deliveries:
+            wanted.setdefault(one.envelope.id, one)
         decided: set[str] = set()
         for turn in await self._repository.turns_with(list(wanted)):
             decided.update(turn.events)
             if not turn.done:
                 await self._finish(turn)
-        return [one for event, one in wanted.items() if event not in decided]
+        return [self._timely(one) for event, one in wanted.items() if event not in decided]
+
+    def _timely(self, record: Delivery) -> Delivery:
+        """A message from the future, by somebody's wrong clock, came now: or its conversation would never be idle."""
+        event, now = record.envelope.data, self._tools.clock.now()
+        if not isinstance(event, MessageReceived) or event.received_at <= now:
+            return record
+        return replace(record, envelope=replace(record.envelope, data=event.model_copy(update={"received_at": now})))
 
     async def _finish(self, turn: TurnDocument) -> None:
         await self._repository.project(turn)
@@ -94,9 +140,12 @@ class TurnHandler:
             await self._publish(MESSAGE_OUTBOUND, turn, event)
         for event in turn.notices:
             await self._publish(SYSTEM_NOTICES, turn, event)
-        await self._repository.mark_done(turn)
+        if turn.kind == EraseRequested.type_name():
+            await self._repository.erase(turn)
+        else:
+            await self._repository.mark_done(turn)
 
-    async def _publish(self, topic: Topic, turn: TurnDocument, event: NoticeDocument) -> None:
+    async def _publish(self, topic: Topic, turn: TurnDocument, event: EventDocument) -> None:
         kinds = {kind.type_name(): kind for kind in topic.events}
         data = kinds[event.type].model_validate(event.data)
         envelope: Envelope[Event] = Envelope(
@@ -113,74 +162,9 @@ class TurnHandler:
             trace=outgoing(),
         )
 
-    def _channel(self, run: Run, last_used: str | None) -> str:
-        event = run.events[0].data
-        return event.channel if isinstance(event, MessageReceived) else last_used or self._policy.channels[0]
-
-    async def _draft(self, run: Run, state: State) -> Draft:
-        event = run.events[0].data
-        match event:
-            case MessageReceived():
-                return await self._reply(run, state)
-            case CallCompleted() | CallFacts():
-                # The relay has named the call; facts name it by the conversation id they share.
-                call_id = run.events[0].id if isinstance(event, CallCompleted) else ids.call_id(run.contact, event)
-                known = await self._repository.call(call_id)
-                call = await self._known(decisions.call_document(call_id, run.contact, event, known, run.now))
-                if isinstance(event, CallFacts):
-                    return decisions.told(state, call)
-                return decisions.called(run, state, call, self._policy)
-            case CloseRequested():
-                found = await self._repository.conversation(event.conversation_id)
-                return decisions.closed(run, State(state.contact, found), event)
-            case _:
-                return Draft("ignored", state.contact)
-
-    async def _reply(self, run: Run, state: State) -> Draft:
-        messages = cast("Sequence[Envelope[MessageReceived]]", run.events)
-        draft = decisions.received(run, state, messages)
-        if not draft.must_answer or draft.conversation is None:
-            return draft
-        if state.call:  # what ElevenLabs had not written down when the call ended, it may know by now
-            call = await self._known(state.call)
-            if call != state.call:
-                state, draft = replace(state, call=call), replace(draft, call=call)
-        question = self._question(run, state, draft, "\n".join(wording(one.data) for one in messages))
-        told = {"agent_id": question.agent_id, "prior_call": question.prior_call, "wa_history": question.history}
-        draft = replace(draft, context=told)
-        try:
-            answer = await self._agent.ask(question)
-        except AgentUnavailableError as error:
-            if error.kind != "blocked":
-                return decisions.apologised(run, state, draft, error, self._policy)
-            words = texts_for(draft.contact.language, self._policy.default_language).safe
-            answer = Answer([words], attempts=error.attempts)
-        return decisions.answered(run, state, draft, answer, self._policy)
-
-    async def _known(self, call: CallDocument) -> CallDocument:
-        return await self._calls.completed(call) if self._calls else call
-
-    def _question(self, run: Run, state: State, draft: Draft, text: str) -> Question:
-        """The agent of the last joined call, else the conversation's, else the default one."""
-        before = state.conversation.lines if state.conversation else []
-        conversation = draft.conversation
-        assert conversation is not None  # noqa: S101
-        name = conversation.client_name or draft.contact.name or ""
-        return Question(
-            conversation=conversation.id,
-            agent_id=(state.call and state.call.agent_id) or conversation.agent_id or self._policy.default_agent_id,
-            user_id=conversation.contact,
-            text=text,
-            prior_call=context.prior_call(state.call),
-            history=context.history(before),
-            history_mark=context.mark(before),
-            variables={
-                "channel": "whatsapp",
-                "customer_name": name,
-                "has_prior_call": str(bool(state.call)).lower(),
-                "turn_id": run.turn_id,  # their tools can tell a repeat by it
-            },
-        )
+    def _channel(self, first: Delivery, last_used: str | None) -> str:
+        named: str | None = getattr(first.envelope.data, "channel", None)
+        return named or last_used or self._policy.channels[0]
 
     def _report(self, turn: TurnDocument, seconds: float) -> None:
         self._tools.metrics.count("hilo_turns_total", outcome=turn.outcome)
@@ -192,5 +176,22 @@ class TurnHandler:
             contact=turn.contact,
             outcome=turn.outcome,
             seq=turn.seq,
+            events=len(turn.events),
+            stale=len(turn.superseded),
             seconds=round(seconds, 3),
         )
+
+
+def _require_somebody(record: Delivery) -> None:
+    try:
+        parse_address(record.envelope.contact)
+    except UnusableAddress as error:
+        raise Poison("unusable_contact", f"the record's key is {error}") from None
+
+
+def _ordinary(delivery: Delivery) -> MessageReceived | None:
+    """A message that is no command."""
+    event = delivery.envelope.data
+    if not isinstance(event, MessageReceived) or optout.stops(event) or optout.starts(event):
+        return None
+    return event

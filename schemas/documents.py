@@ -18,10 +18,10 @@ __all__ = [
     "ContactDocument",
     "ConversationDocument",
     "Document",
+    "EventDocument",
     "FenceDocument",
     "HistoryLine",
     "MessageDocument",
-    "NoticeDocument",
     "SendDocument",
     "Source",
     "Status",
@@ -56,11 +56,19 @@ class ContactDocument(Document):
     addresses: list[str] = []
     channel: str | None = Field(default=None, description="the one last used with this contact")
     windows: dict[str, datetime] = Field(default={}, description="channel → until when free text is allowed")
-    language: str | None = None
+    language: str | None = Field(default=None, description="of the last call that told one")
+    wrote_in: str | None = Field(default=None, description="of the contact's own messages, as far as it shows")
     opted_out: bool = False
+    escalated: bool = Field(default=False, description="the bot is silent until a hand-back, closings notwithstanding")
+    refused: int | None = Field(default=None, description="Twilio's code since nothing reaches it; until it writes")
     fence: int = 0
     apologies: int = Field(default=0, description="in a row")
     last_call: str | None = None
+    last_conversations: dict[str, str] = Field(default={}, description="channel → the newest conversation there")
+    user_id: str | None = Field(default=None, description="business-scoped user id, once seen together with the number")
+    turns_left: float | None = Field(default=None, description="of the hourly budget; none: never used")
+    turns_left_at: datetime | None = None
+    throttled: bool = Field(default=False, description="the last turn was not answered: a loop, or over its budget")
 
 
 class HistoryLine(BaseModel):
@@ -83,6 +91,7 @@ class ConversationDocument(Document):
     agent_id: str | None = None
     call_summary: str | None = None
     call: str | None = Field(default=None, description="the last call that joined")
+    former: str | None = Field(default=None, description="the conversation before it; its last lines are known here")
     status: Status = "active"
     source: Source
     started_at: datetime
@@ -107,6 +116,8 @@ class MessageDocument(Document):
     timestamp: datetime
     kind: str = "text"
     media: list[Media] = []
+    transcript: str | None = Field(default=None, description="of a voice note")
+    by: str | None = Field(default=None, description="the operator who wrote it")
 
 
 class CallDocument(Document):
@@ -124,8 +135,8 @@ class CallDocument(Document):
     rev: str = ""
 
 
-class NoticeDocument(BaseModel):
-    """A notice as decided; published with this id."""
+class EventDocument(BaseModel):
+    """An event as decided, for the sender or the main backend; published with this id."""
 
     id: str
     type: str
@@ -145,15 +156,17 @@ class TurnDocument(Document):
     context: dict[str, Any] = Field(default={}, description="what the agent was given")
     raw_reply: list[str] = []
     agent: dict[str, Any] = Field(default={}, description="agent id, its conversation id, attempts, timings")
+    superseded: list[dict[str, Any]] = Field(default=[], description="drafts that later bubbles made stale")
     contact_after: dict[str, Any]
     conversation_after: dict[str, Any] | None = None
     messages: list[dict[str, Any]] = []
     call: dict[str, Any] | None = None
-    outbound: list[NoticeDocument] = Field(default=[], description="events for message.outbound")
-    notices: list[NoticeDocument] = []
+    outbound: list[EventDocument] = Field(default=[], description="events for message.outbound")
+    notices: list[EventDocument] = []
     decided_at: datetime
     trace: dict[str, str] = {}
     done: bool = False
+    undone_since: datetime | None = Field(default=None, description="gone once it is done: what stays is overdue")
     rev: str = ""
 
 

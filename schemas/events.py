@@ -210,6 +210,7 @@ class FenceRaised(Event):
     turn: Id
     conversation_id: Id | None = None
     reason: Literal["takeover", "opt_out", "erase"]
+    by: str = ""
 
 
 class EraseSends(Event):

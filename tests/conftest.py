@@ -146,14 +146,19 @@ def mongo_uri(stack: Stack) -> str:
 
 
 @pytest.fixture
-async def database(mongo_uri: str) -> AsyncIterator[Database]:
-    """Empty, with its indexes; gone afterwards."""
+async def wire_database(mongo_uri: str) -> AsyncIterator[Database]:
+    """On a MongoDB-wire server: empty, with its indexes; gone afterwards."""
     settings = MongoSettings(mongodb_uri=mongo_uri, mongodb_database=f"test_{uuid.uuid4().hex[:12]}", _env_file=None)
     mongo = Mongo(settings)
     await mongo.start()
     yield mongo.database
     await mongo.database.client.drop_database(mongo.database.name)
     await mongo.stop()
+
+
+@pytest.fixture
+def database(wire_database: Database) -> Database:
+    return wire_database
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ __all__ = ["Cut", "Handler", "Subscription", "executor"]
 
 Handler = Callable[[Run[Delivery]], Awaitable[int | None]]
 Cut = Callable[[Sequence[Delivery]], int]
-OnBuried = Callable[[Position, Exception], Awaitable[None]]
+OnBuried = Callable[[Position, Exception, Delivery | None], Awaitable[None]]
 POLICY = RetryPolicy(poison=(Poison,), down=(DependencyDown,), wait=(Wait,))
 
 
@@ -34,7 +34,7 @@ class Subscription:
     cut: Cut | None = None
     """How many of the records that wait make up one run; one, without it."""
     on_buried: OnBuried | None = None
-    """Called after a burial, and again if it fails: its effects must bear a repeat."""
+    """Called after a burial, and again if it fails: its effects must bear a repeat. None: it did not decode."""
     on_revoked: Callable[[], Awaitable[None]] | None = None
     """Called when partitions were taken away, after their handlers ended: whatever is kept per contact is stale now."""
     limits: Limits = field(default_factory=Limits)
@@ -68,7 +68,7 @@ def executor(
             attempts=burial.attempts,
         )
         if subscription.on_buried:
-            await subscription.on_buried(position, burial.error)
+            await subscription.on_buried(position, burial.error, _decoded(topic, burial.raw))
 
     return LaneExecutor(
         work,
@@ -81,6 +81,13 @@ def executor(
         cut=subscription.cut,
         observer=Counting(topic.name, tools.metrics),
     )
+
+
+def _decoded(topic: Topic, raw: Raw) -> Delivery | None:
+    try:
+        return decoder(topic)(raw)
+    except ValueError:
+        return None
 
 
 class Counting(Observer):

@@ -13,10 +13,27 @@ from kit.logs import get_log
 from kit.metrics import Metrics
 from processor.agent.errors import AgentError, Kind
 
-__all__ = ["AgentClient", "AgentUnavailableError", "Answer", "Outcome", "PersistentAgent", "Question", "Seats"]
+__all__ = [
+    "AgentClient",
+    "AgentUnavailableError",
+    "Answer",
+    "Outcome",
+    "PersistentAgent",
+    "Progress",
+    "Question",
+    "Seats",
+]
 
 Outcome = Literal["replied", "no_reply", "escalated"]
 GRACE_S = 0.5  # an answer that is cut at the deadline is still handed over
+
+
+@dataclass(slots=True)
+class Progress:
+    """What came of a question so far, for whoever thinks of asking anew."""
+
+    tools: bool = False
+    """A tool has run, ours or theirs: asking again could do its work twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class Question:
     variables: Mapping[str, str] = field(default_factory=dict)
     history_mark: str = ""
     """Changes when something was said past the agent: an open session is told the history again only then."""
+    progress: Progress = field(default_factory=Progress, compare=False)
 
     @property
     def updates(self) -> list[tuple[str, str, str]]:
@@ -68,7 +86,14 @@ class AgentUnavailableError(Exception):
 
 
 class AgentClient(Protocol):
+    """The agent goes on remembering what it was asked and what it said. A turn that throws a draft away has to say so.
+
+    While it asks, cancelling `ask` says it; for an answer that is already there, `drop` does.
+    """
+
     async def ask(self, question: Question) -> Answer: ...
+
+    def drop(self, conversation: str) -> None: ...
 
 
 class Asking(Protocol):
@@ -81,6 +106,8 @@ class Seats(Protocol):
     """Waiting for a seat is no attempt: the deadline starts with it."""
 
     def seat(self, conversation: str) -> AbstractAsyncContextManager[Asking]: ...
+
+    def drop(self, conversation: str) -> None: ...
 
 
 class PersistentAgent:
@@ -110,6 +137,10 @@ class PersistentAgent:
     async def ask(self, question: Question) -> Answer:
         async with self._agent.seat(question.conversation) as seat:
             return await self._persist(seat, question)
+
+    def drop(self, conversation: str) -> None:
+        """The last answer will not be shown: the next question starts on a new socket, with the history we tell."""
+        self._agent.drop(conversation)
 
     async def _persist(self, seat: Asking, question: Question) -> Answer:
         until = self._clock.monotonic() + self._deadline_s

@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from kit.clock import Clock
+from kit.http import PooledClient
 from kit.logs import get_log
+from kit.metrics import Metrics
 from processor.agent.breaker import Breaker
 from processor.agent.client import Answer, Outcome, Question
 from processor.agent.context import USER_UNITS
+from processor.agent.door import Door, KeyDoor, SignedDoor
 from processor.agent.errors import AgentError
 from processor.agent.heard import Heard
 from processor.agent.pool import Counts, Pool, Pooled, Seat
-from processor.agent.session import Address, Habits, Session
+from processor.agent.session import Habits, Session
 from processor.agent.timing import Timing
 from processor.agent.tools import Tool, Toolbox
 
@@ -19,7 +22,10 @@ __all__ = ["ElevenLabsAgent"]
 
 
 class ElevenLabsAgent:
-    """A part of the service: `stop` drains it. `size` 0 asks every question on a socket of its own."""
+    """A part of the service: `stop` drains it. `size` 0 asks every question on a socket of its own.
+
+    With `signed_over` sockets are opened by signed URLs that are asked for over it, else by the key itself.
+    """
 
     def __init__(
         self,
@@ -30,15 +36,22 @@ class ElevenLabsAgent:
         size: int = 100,
         timing: Timing | None = None,
         tools: Mapping[str, Tool] | None = None,
+        signed_over: PooledClient | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        self._address = Address(base_url, {"xi-api-key": api_key})
         self._clock = clock
         self._timing = timing or Timing()
+        self._door: Door = (
+            SignedDoor(base_url, api_key, signed_over, self._timing.connect)
+            if signed_over
+            else KeyDoor(base_url, api_key)
+        )
         self._toolbox = Toolbox(tools)
         self._habits: dict[str, Habits] = {}
         self._breaker = Breaker(clock)
         self._keeps = size > 0
-        self._pool = Pool(self._open, clock, self._timing, size or 1_000_000)
+        self._metrics = metrics
+        self._pool = Pool(self._open, clock, self._timing, size or 1_000_000, self._tell)
         self._log = get_log("agent")
 
     @property
@@ -56,7 +69,7 @@ class ElevenLabsAgent:
         await self._pool.stop()
 
     async def release(self) -> None:
-        """Close what is idle: partitions were revoked."""
+        """Partitions were revoked: close what is idle now, and what is busy when its turn has ended."""
         await self._pool.release()
 
     def drop(self, conversation: str) -> None:
@@ -83,7 +96,7 @@ class ElevenLabsAgent:
             session = await seat.take(question.agent_id, question.user_id, question.variables)
             assert isinstance(session, Session)  # noqa: S101  # what `_open` made
             left = within_s - (self._clock.monotonic() - began)
-            heard = await session.ask(question.text[:USER_UNITS], question.updates, left)
+            heard = await session.ask(question.text[:USER_UNITS], question.updates, left, question.progress)
         except BaseException as error:
             seat.leave()
             if isinstance(error, AgentError):
@@ -106,13 +119,26 @@ class ElevenLabsAgent:
         return await self._opened(agent_id, habits, user_id, variables)
 
     async def _opened(self, agent_id: str, habits: Habits, user_id: str, variables: Mapping[str, str]) -> Session:
-        session = Session(self._address, agent_id, habits, self._toolbox, self._timing, self._clock)
+        def unsolicited() -> None:
+            self._unsolicited(agent_id)
+
+        session = Session(self._door, agent_id, habits, self._toolbox, self._timing, self._clock, unsolicited)
         try:
             await session.open(user_id, variables)
         except BaseException:
             self._pool.discard(session)
             raise
         return session
+
+    def _unsolicited(self, agent_id: str) -> None:
+        self._pool.counts.unsolicited += 1
+        self._log.info("a reply that nobody asked for is dropped", agent_id=agent_id)
+        if self._metrics:
+            self._metrics.count("hilo_agent_unsolicited_total")
+
+    def _tell(self, event: str) -> None:
+        if self._metrics:
+            self._metrics.count("hilo_agent_sockets_total", event=event)
 
 
 class ElevenLabsSeat:

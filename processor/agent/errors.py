@@ -6,7 +6,7 @@ The close code alone never decides: the same quota refusal was seen with 1002 an
 import re
 from typing import Literal
 
-__all__ = ["REFUSALS", "AgentError", "Kind", "Phase", "classify"]
+__all__ = ["AgentError", "Kind", "Phase", "classify", "rejected"]
 
 Phase = Literal["connect", "init", "sent", "answering"]
 Kind = Literal["quota", "capacity", "config", "blocked", "expired", "transient", "timeout", "protocol"]
@@ -35,6 +35,7 @@ FIELD = re.compile(
     r"Override for field ([\w.]{1,60}) is|required dynamic variables in [\w .]{1,60}: \{'([\w., ']{1,200})'\}"
 )
 """What a refusal is about: names of fields and variables, never their values."""
+SECONDS = re.compile(r"\d{1,6}(\.\d+)?")
 CODES: dict[int, Kind] = {3000: "config", 3008: "capacity", 1008: "config", 1000: "expired"}
 
 
@@ -69,6 +70,13 @@ def classify(
     about = error_type or (f"close {code}" if code else "connection lost")
     about = f"{about} ({field})" if field else about
     return AgentError(_kind(code, reason, error_type), phase, about, field=field, retry_after=retry_after)
+
+
+def rejected(status: int, body: str, retry_after: str = "") -> AgentError:
+    """The error behind an HTTP answer, of the handshake or of REST. `retry_after` as the header has it."""
+    code = 3000 if status in REFUSALS else None
+    after = float(retry_after) if SECONDS.fullmatch(retry_after) else None
+    return classify("connect", code, body, f"HTTP {status}", retry_after=after)
 
 
 def _kind(code: int | None, reason: str, error_type: str) -> Kind:

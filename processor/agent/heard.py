@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from processor.agent.client import Progress
 from processor.agent.protocol import Frame, event_of
 from processor.agent.tools import ESCALATE
 
@@ -33,6 +34,8 @@ class Heard:
     """`floor` is the newest event of before: what is not newer belongs to an earlier turn and is passed over."""
 
     floor: int = 0
+    progress: Progress = field(default_factory=Progress)
+    """Told at once, for whoever thinks of throwing this draft away."""
     segments: dict[str, Segment] = field(default_factory=dict)
     streams: dict[str, Stream] = field(default_factory=dict)
     tools: list[dict[str, Any]] = field(default_factory=list)
@@ -102,7 +105,7 @@ class Heard:
 
     def _correction(self, event: Frame) -> None:
         """By its id, else by the words it replaces. Of a segment we do not have there is nothing to correct."""
-        name, corrected = event.get("response_id"), event["corrected_agent_response"]
+        name, corrected = event.get("response_id"), event["corrected_agent_response"].strip()
         for segment in self.segments.values():
             if (segment.response_id == name) if name else (segment.text == event.get("original_agent_response")):
                 segment.text = corrected
@@ -118,10 +121,12 @@ class Heard:
         self.complete = True
 
     def _tool_request(self, event: Frame) -> None:
+        self.progress.tools = True
         self.running.add(str(event.get("tool_call_id")))
 
     def _tool_response(self, event: Frame) -> None:
         self.running.discard(str(event.get("tool_call_id")))
+        self.progress.tools |= event.get("tool_name") != "skip_turn"
         self.skipped |= event.get("tool_name") == "skip_turn"
         self.ended |= event.get("tool_name") == "end_call"
 

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from kit.clock import Clock
 from processor.agent.errors import AgentError
@@ -23,7 +23,6 @@ class Pooled(Protocol):
     """What the pool knows of a session."""
 
     agent_id: str
-    unsolicited: int
     opened_at: float
     asked_at: float
     """When a turn last used it."""
@@ -47,6 +46,8 @@ Opener = Callable[[str, str, Mapping[str, str]], Awaitable[Pooled]]
 
 @dataclass(slots=True)
 class Counts:
+    """Kept from the start of the process; the same go into a metric."""
+
     opened: int = 0
     reused: int = 0
     evicted: int = 0
@@ -70,7 +71,7 @@ class Seat:
         if self.session is None:
             self.session = await self._pool.open(agent_id, user_id, variables)
         else:
-            self._pool.counts.reused += 1
+            self._pool.count("reused")
         return self.session
 
     def leave(self) -> None:
@@ -87,8 +88,11 @@ class Pool:
     whoever holds one meanwhile gives it away at the end of its turn instead of keeping its socket: a socket per turn.
     """
 
-    def __init__(self, opener: Opener, clock: Clock, timing: Timing, size: int) -> None:
+    def __init__(
+        self, opener: Opener, clock: Clock, timing: Timing, size: int, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.counts = Counts()
+        self._tell = tell
         self._opener = opener
         self._clock = clock
         self._timing = timing
@@ -153,9 +157,15 @@ class Pool:
             seat.dropped |= seat.conversation == conversation
 
     async def release(self) -> None:
-        """Close what is idle: rebalancing is eager, so every contact may be somebody else's now."""
+        """Rebalancing is eager, so every contact may be somebody else's now: close what is idle, keep nothing busy."""
         for conversation in list(self._idle):
             self.drop(conversation)
+        for seat in self._busy:
+            seat.dropped = True
+
+    def count(self, event: Literal["opened", "reused", "evicted", "waited"]) -> None:
+        setattr(self.counts, event, getattr(self.counts, event) + 1)
+        self._tell(event)
 
     def serves(self, session: Pooled, agent_id: str) -> bool:
         """No turn starts on a session that may end under it."""
@@ -174,12 +184,11 @@ class Pool:
             if error.kind == "capacity":
                 self._calm_until = self._clock.monotonic() + CALM_S
             raise
-        self.counts.opened += 1
+        self.count("opened")
         return session
 
     def discard(self, session: Pooled) -> None:
         """Closed in the background: a turn never waits for the goodbye of another."""
-        self.counts.unsolicited += session.unsolicited
         task = asyncio.create_task(session.close(), name="agent goodbye")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
@@ -205,13 +214,13 @@ class Pool:
             self._held += 1
         elif self._idle:
             _, oldest = self._idle.popitem(last=False)
-            self.counts.evicted += 1
+            self.count("evicted")
             self.discard(oldest)
         else:
             await self._wait()
 
     async def _wait(self) -> None:
-        self.counts.waited += 1
+        self.count("waited")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:

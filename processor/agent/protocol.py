@@ -6,7 +6,6 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 __all__ = [
     "Frame",
@@ -15,7 +14,6 @@ __all__ = [
     "init",
     "parse",
     "pong",
-    "socket_url",
     "tool_result",
     "user_activity",
     "user_message",
@@ -29,11 +27,6 @@ FIELDS = {
     "client_tool_call": "client_tool_call",
 }
 """Where a frame's own data is, if not in `<type>_event`."""
-
-
-def socket_url(base_url: str, agent_id: str) -> str:
-    """`http` becomes `ws`, `https` becomes `wss`."""
-    return f"ws{base_url.removeprefix('http')}/v1/convai/conversation?{urlencode({'agent_id': agent_id})}"
 
 
 def init(user_id: str, variables: Mapping[str, str], *, suppress_greeting: bool = True) -> Frame:
@@ -81,7 +74,10 @@ def event_of(frame: Frame) -> Any:
 
 def parse(raw: str | bytes) -> Frame:
     """Raises ValueError for what is no JSON object with a type."""
-    frame = _whole(json.loads(raw))
+    try:
+        frame = _whole(json.loads(raw))
+    except RecursionError:  # a megabyte of brackets
+        raise ValueError("too deep") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
         raise ValueError("no frame")  # noqa: TRY004  # one error for every malformed frame
     return frame

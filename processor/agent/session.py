@@ -1,12 +1,13 @@
 """One socket to one agent: opened, asked many times, closed. What is read off the wire is never logged."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kit.clock import Clock
 from processor.agent import protocol
+from processor.agent.client import Progress
+from processor.agent.door import Door
 from processor.agent.errors import AgentError, classify
 from processor.agent.heard import Heard
 from processor.agent.protocol import Frame
@@ -14,18 +15,10 @@ from processor.agent.timing import Timing
 from processor.agent.tools import Toolbox
 from processor.agent.wire import ODDITIES, Wire
 
-__all__ = ["Address", "Habits", "Session", "Update"]
+__all__ = ["Habits", "Session", "Update"]
 
 Update = tuple[str, str, str]
 """Context id, text, and the mark that changes when it has to be told again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where agents live, and what lets us in."""
-
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
 
 
 class Habits:
@@ -43,22 +36,29 @@ class Session:
     """Serves one user message at a time. A reader answers pings at once, also while nobody asks anything.
 
     After any error, or an answer that may not have been the whole one, it is `spent`: a late frame of this turn could
-    be taken for the next.
+    be taken for the next. `unsolicited` is called for every reply that nobody asked for.
     """
 
     def __init__(
-        self, address: Address, agent_id: str, habits: Habits, toolbox: Toolbox, timing: Timing, clock: Clock
+        self,
+        door: Door,
+        agent_id: str,
+        habits: Habits,
+        toolbox: Toolbox,
+        timing: Timing,
+        clock: Clock,
+        unsolicited: Callable[[], None],
     ) -> None:
         self.agent_id = agent_id
         self.conversation_id = ""
         self.spent = False
-        self.unsolicited = 0
         self.opened_at = self.asked_at = self.said_at = clock.monotonic()
-        self._address = address
+        self._door = door
         self._habits = habits
         self._toolbox = toolbox
         self._timing = timing
         self._clock = clock
+        self._unsolicited = unsolicited
         self._wire = Wire(timing, clock, self._unasked)
         self._queued = False
         self._floor = 0
@@ -75,7 +75,8 @@ class Session:
 
     async def open(self, user_id: str, variables: Mapping[str, str]) -> None:
         """Any order of frames will do. Raises AgentError."""
-        await self._wire.open(protocol.socket_url(self._address.url, self.agent_id), self._address.headers)
+        way = await self._door.way(self.agent_id)
+        await self._wire.open(way.url, way.headers)
         await self._wire.send(protocol.init(user_id, variables, suppress_greeting=self._habits.suppress))
         until = _now() + self._timing.init
         while not self.conversation_id:
@@ -83,16 +84,17 @@ class Session:
             if frame is None:
                 raise AgentError("timeout", "init", f"no metadata within {self._timing.init:g} s")
             self._before(frame)
-        if not self._habits.suppress and self._habits.greets and not self._floor:
-            await self._discard_greeting()
+        await self._discard_greeting()
 
-    async def ask(self, text: str, updates: Sequence[Update], within_s: float) -> Heard:
+    async def ask(
+        self, text: str, updates: Sequence[Update], within_s: float, progress: Progress | None = None
+    ) -> Heard:
         """Send what is new, then the client's words; return when the agent has finished. Raises AgentError."""
         until = _now() + within_s
         self._wire.phase, self._wire.listening = "sent", True
         while early := self._wire.waiting():
             self._before(early)
-        heard = Heard(self._floor)
+        heard = Heard(self._floor, progress or Progress())
         try:
             if not self._queued:
                 await self._say(text, updates)
@@ -111,6 +113,8 @@ class Session:
             self.asked_at = self._clock.monotonic()
             self._wire.listening = False
             self._floor = max(self._floor, heard.newest)
+            while late := self._wire.waiting():
+                self._unasked(late)
         self.spent |= heard.truncated or heard.ended
         return heard
 
@@ -139,8 +143,10 @@ class Session:
                 return
             if frame["type"] == "queue_status":
                 await self._queue(frame, heard, text, updates)
+            elif self._queued and not heard.began:
+                self._before(frame)  # they have thrown away what we said
             else:
-                await self._take(frame, heard)
+                await self._take(frame, heard, until)
             if heard.began:
                 self._wire.phase = "answering"
         if heard.complete:
@@ -171,16 +177,25 @@ class Session:
 
     async def _queue(self, frame: Frame, heard: Heard, text: str, updates: Sequence[Update]) -> None:
         """What was said while waiting was thrown away there: it is said again, unless an answer began."""
-        self._note_queue(frame)
-        if not self._queued and not heard.began:
+        if self._admitted(frame) and not heard.began:
+            await self._discard_greeting()
             self._told.clear()
             await self._say(text, updates)
 
-    def _note_queue(self, frame: Frame) -> None:
-        status = (protocol.event_of(frame) or {}).get("status")
-        if status == "timed_out":
-            raise AgentError("capacity", self._wire.phase, "their queue")
-        self._queued = status == "waiting"
+    def _admitted(self, frame: Frame) -> bool:
+        """Whether a wait has just ended. A status that we do not know changes nothing."""
+        event = protocol.event_of(frame)
+        match event.get("status") if isinstance(event, dict) else None:
+            case "timed_out":
+                raise AgentError("capacity", self._wire.phase, "their queue")
+            case "waiting":
+                self._queued = True
+            case "admitted":
+                waited, self._queued = self._queued, False
+                return waited
+            case _:
+                pass
+        return False
 
     async def _say(self, text: str, updates: Sequence[Update]) -> None:
         for context_id, update, mark in updates:
@@ -190,24 +205,25 @@ class Session:
         self.said_at = self._clock.monotonic()
         await self._wire.send(protocol.user_message(text))
 
-    async def _take(self, frame: Frame, heard: Heard) -> None:
+    async def _take(self, frame: Frame, heard: Heard, until: float) -> None:
         try:
             if frame["type"] == "error":
                 raise self._refused(frame)
             if frame["type"] == "client_tool_call":
-                await self._answer_tool(protocol.event_of(frame), heard)
+                await self._answer_tool(protocol.event_of(frame), heard, until)
             else:
                 heard.take(frame)
         except ODDITIES:
             raise AgentError("protocol", self._wire.phase, f"{frame['type']} without its fields") from None
 
-    async def _answer_tool(self, call: Any, heard: Heard) -> None:
+    async def _answer_tool(self, call: Any, heard: Heard, until: float) -> None:
         """A call that is sent again is answered again, and done once."""
         heard.began = True
         name, call_id, parameters = call["tool_name"], call["tool_call_id"], call.get("parameters") or {}
         if call_id not in self._results:
             heard.tools.append({"name": name, "parameters": parameters})
-            result, is_error = await self._toolbox.call(name, parameters, self._timing.tool)
+            heard.progress.tools = True
+            result, is_error = await self._toolbox.call(name, parameters, until - _now())
             self._results[call_id] = protocol.tool_result(call_id, result, is_error=is_error)
         if call.get("expects_response", True):
             await self._wire.send(self._results[call_id])
@@ -221,7 +237,7 @@ class Session:
                 case "conversation_initiation_metadata":
                     self.conversation_id = str(frame["conversation_initiation_metadata_event"]["conversation_id"])
                 case "queue_status":
-                    self._note_queue(frame)
+                    self._admitted(frame)
                 case "error":
                     raise self._refused(frame)
                 case "agent_response":
@@ -232,6 +248,9 @@ class Session:
             raise AgentError("protocol", self._wire.phase, f"{frame['type']} without its fields") from None
 
     async def _discard_greeting(self) -> None:
+        """Of an agent that does not let us switch it off. In their queue it is waited for later."""
+        if self._habits.suppress or not self._habits.greets:
+            return
         until = _now() + self._timing.greeting
         while not self._floor and not self._queued:
             frame = await self._wire.next(until - _now())
@@ -242,7 +261,8 @@ class Session:
 
     def _unasked(self, frame: Frame) -> None:
         """Nobody asked: the agent speaks up by itself, or the rest of an old turn. Counted, never shown."""
-        self.unsolicited += frame["type"] == "agent_response"
+        if frame["type"] == "agent_response":
+            self._unsolicited()
         self.spent |= frame["type"] in {"queue_status", "error"}
         event = protocol.event_of(frame)
         number = event.get("event_id") if isinstance(event, dict) else None

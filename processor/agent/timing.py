@@ -19,7 +19,7 @@ class Timing:
     unsure: float = 6
     """The same for an agent that has not shown yet whether it says so: once for each agent and process (U)."""
     tool: float = 20
-    """For one tool, ours or theirs, and for the end of an answer whose agent is known to announce it."""
+    """For one tool of theirs, and for the end of an answer whose agent is known to announce it."""
     close: float = 2
     turn: float = 45
     idle: float = 120

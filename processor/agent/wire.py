@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from kit.clock import Clock
 from processor.agent import protocol
-from processor.agent.errors import REFUSALS, AgentError, Phase, classify
+from processor.agent.errors import AgentError, Phase, classify, rejected
 from processor.agent.protocol import Frame
 from processor.agent.timing import Timing
 
@@ -125,11 +125,7 @@ class Wire:
 def _rejected(error: InvalidStatus) -> AgentError:
     response = error.response
     body = (response.body or b"").decode("utf-8", "replace")
-    code = 3000 if response.status_code in REFUSALS else None
-    after = response.headers.get("Retry-After", "")
-    return classify(
-        "connect", code, body, f"HTTP {response.status_code}", retry_after=float(after) if after.isdigit() else None
-    )
+    return rejected(response.status_code, body, response.headers.get("Retry-After", ""))
 
 
 def _dumps(frame: Frame) -> str:

@@ -9,4 +9,8 @@ TEXTS = Texts(
     safe="Desculpe, não posso ajudar com isso por aqui. Posso ajudar em mais alguma coisa?",
     stranger="de novo",
     no_summary="sua ligação",
+    write_instead="Por enquanto não consigo ouvir áudios por aqui. Você pode escrever, por favor?",
+    stop="Pronto, não vamos mais escrever por aqui. Se mudar de ideia, responda INICIAR.",
+    start="Que bom ter você de volta! Em que posso ajudar?",
+    slower="Recebemos muitas mensagens suas. Me dê um momento, e continuamos daqui a pouco.",
 )

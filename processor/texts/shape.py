@@ -19,3 +19,11 @@ class Texts:
     """Fills a template's name variable, which must not be empty."""
     no_summary: str
     """Fills a template's summary variable."""
+    write_instead: str
+    """When only a voice note came and nobody here can hear it."""
+    stop: str
+    """The one confirmation of an opt-out; says how to come back."""
+    start: str
+    """After coming back."""
+    slower: str
+    """Once, when the hourly budget of a contact is used up."""

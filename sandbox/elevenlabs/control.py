@@ -3,12 +3,13 @@
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.elevenlabs.agents import AgentFixture
 from sandbox.elevenlabs.calls import PhoneCall, end_call, place_call
 from sandbox.elevenlabs.expectations import Expectation, check
 from sandbox.elevenlabs.faults import Fault
+from sandbox.elevenlabs.transcription import Heard
 from sandbox.elevenlabs.world import World
 
 __all__ = ["build_control"]
@@ -37,6 +38,16 @@ class WebhookTarget(BaseModel):
     secret: str = ""
     retries: bool = True
     text_sessions: bool = True
+
+
+class Recording(BaseModel):
+    """What a file says, known by the SHA-256 of its bytes in hexadecimal digits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    text: str
+    language: str = "spa"
 
 
 def build_control(world: World, token: str | None) -> APIRouter:
@@ -104,6 +115,11 @@ def _add_calls(router: APIRouter, world: World) -> None:
         end_call(world, record, analysis_delay_s)
         return {"conversation_id": conversation_id, "status": record.status}
 
+    @router.post("/recordings")
+    async def tell_recording(recording: Recording) -> Recording:
+        world.recordings.tell(recording.sha256, Heard(recording.text, recording.language))
+        return recording
+
     @router.put("/webhook")
     async def put_webhook(target: WebhookTarget) -> Json:
         for name, value in target.model_dump().items():
@@ -139,11 +155,7 @@ def _add_views(router: APIRouter, world: World) -> None:
     @router.get("/conversations")
     async def open_conversations(user_id: str | None = None) -> list[Json]:
         """What is open now, with what the agent knows."""
-        return [
-            session.as_json()
-            for session in world.sessions.values()
-            if user_id is None or (session.init and session.init.user_id == user_id)
-        ]
+        return [session.as_json() for session in world.sessions.values() if user_id in (None, session.user_id)]
 
     @router.get("/conversations/{conversation_id}/wire")
     async def wire(conversation_id: str) -> Json:

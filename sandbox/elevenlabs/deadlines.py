@@ -1,11 +1,9 @@
 """The time limits of a live conversation: duration, idleness, a silent user (reference §3.6)."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from sandbox.elevenlabs.errors import Refusal
-
-if TYPE_CHECKING:
-    from sandbox.elevenlabs.session import Session
+from sandbox.elevenlabs.stage import Stage
 
 __all__ = ["Deadlines", "Sign"]
 
@@ -19,7 +17,7 @@ _COUNTS: dict[str, tuple[Sign, ...]] = {
 
 
 class Deadlines:
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Stage) -> None:
         self._session = session
         self._last_input = session.world.clock.monotonic()
         self._user_was_asked = False

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 __all__ = ["Action", "Fault", "FaultBook", "Match", "Moment", "Point"]
 
 TurnPoint = Literal["before_reply", "mid_stream", "between_segments", "after_reply", "idle"]
-RestPoint = Literal["rest.signed_url", "rest.get", "rest.list", "rest.summary", "rest.agent", "rest.any"]
+RestPoint = Literal["rest.signed_url", "rest.get", "rest.list", "rest.summary", "rest.agent", "rest.speech", "rest.any"]
 Point = RestPoint | Literal["handshake", "init", "webhook"] | TurnPoint
 
 Kind = Literal[

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.elevenlabs import frames, steps
 from sandbox.elevenlabs.brains import Turn, fill, think
@@ -11,9 +11,7 @@ from sandbox.elevenlabs.errors import Refusal
 from sandbox.elevenlabs.faults import Action, Moment
 from sandbox.elevenlabs.mischief import commit
 from sandbox.elevenlabs.speech import Speech
-
-if TYPE_CHECKING:
-    from sandbox.elevenlabs.session import Session
+from sandbox.elevenlabs.stage import Stage
 
 __all__ = ["Generation"]
 
@@ -28,7 +26,7 @@ class _TurnOver(Exception):  # not an error: the rest of the steps does not happ
 class Generation:
     """Lives from a user message to `agent_response_complete`; a newer user message interrupts it."""
 
-    def __init__(self, session: "Session", text: str, moment: Moment, modifiers: list[Action]) -> None:
+    def __init__(self, session: Stage, text: str, moment: Moment, modifiers: list[Action]) -> None:
         self._session = session
         self._moment = moment
         self._event_id = session.event_id
@@ -58,7 +56,6 @@ class Generation:
         """The user spoke: stop, and say how much of the answer was said."""
         self.cancel()
         session = self._session
-        session.generation = None
         session.world.stats.counts["interruptions"] += 1
         session.emit(frames.interruption(self._event_id))
         self._speech.cut_short()
@@ -91,8 +88,7 @@ class Generation:
             await self._pause(self._session.draw("complete"))
             self._speech.emit(frames.complete(self._event_id))
         self._speech.flush_reordered()
-        if self._session.generation is self:
-            self._session.on_generated()
+        self._session.on_generated(self)
 
     async def _pause(self, ms: float) -> None:
         slow = self._modifiers.get("slow")

@@ -7,6 +7,7 @@ from websockets.http11 import Request
 
 from sandbox.elevenlabs.errors import NO_AGENT, NO_AUTH, Refusal
 from sandbox.elevenlabs.faults import Action, Moment
+from sandbox.elevenlabs.inbox import Inbox
 from sandbox.elevenlabs.monitor import Monitor
 from sandbox.elevenlabs.rest_errors import http_fault
 from sandbox.elevenlabs.session import Session
@@ -84,7 +85,7 @@ class Reception:
             return
         session = Session(world, agent, socket, conversation_id or world.new_id("conv"))
         world.logs.open(session.conversation_id)
-        if socket.accept(session):
+        if socket.accept(Inbox(session)):
             session.start()
 
 

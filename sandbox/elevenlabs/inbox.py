@@ -2,19 +2,33 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.elevenlabs.errors import Refusal
+from sandbox.elevenlabs.session import Session
 
-if TYPE_CHECKING:
-    from sandbox.elevenlabs.session import Session
-
-__all__ = ["read_frame"]
+__all__ = ["Inbox"]
 
 Json = dict[str, Any]
 
 
-def read_frame(session: "Session", text: str) -> None:
+class Inbox:
+    """Listens to the socket of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def on_text(self, text: str) -> None:
+        read_frame(self._session, text)
+
+    def on_binary(self) -> None:
+        self._session.refuse(Refusal.of("invalid_message", "Binary frames are not accepted.", frame=False))
+
+    def on_close(self, code: int, reason: str, *, by_peer: bool) -> None:
+        self._session.finish(code, reason, by_peer=by_peer)
+
+
+def read_frame(session: Session, text: str) -> None:
     """Anything that is no known frame closes 1008, as the real service does."""
     try:
         frame = json.loads(text)
@@ -42,7 +56,7 @@ def read_frame(session: "Session", text: str) -> None:
         handler(session, frame)
 
 
-def _expect_init(session: "Session", kind: Any, frame: Json) -> None:
+def _expect_init(session: Session, kind: Any, frame: Json) -> None:
     if kind == "conversation_initiation_client_data":
         session.opening.initiate(frame)
     elif kind not in (None, "pong"):
@@ -50,12 +64,12 @@ def _expect_init(session: "Session", kind: Any, frame: Json) -> None:
         session.refuse(Refusal.of("missing_fields", reason))
 
 
-def _user_message(session: "Session", frame: Json) -> None:
+def _user_message(session: Session, frame: Json) -> None:
     session.world.stats.counts["user_messages"] += 1
     session.on_user_message(str(frame.get("text") or ""))
 
 
-def _multimodal(session: "Session", frame: Json) -> None:
+def _multimodal(session: Session, frame: Json) -> None:
     inner = frame.get("text")
     text = inner.get("text") if isinstance(inner, dict) else inner
     files = frame.get("files") or ([frame["file"]] if frame.get("file") else [])
@@ -68,7 +82,7 @@ def _multimodal(session: "Session", frame: Json) -> None:
     session.on_user_message(str(text or "") or f"[{len(files)} file]")
 
 
-def _contextual_update(session: "Session", frame: Json) -> None:
+def _contextual_update(session: Session, frame: Json) -> None:
     text = frame.get("text")
     if not isinstance(text, str):
         session.refuse(Refusal.of("value_error", "contextual_update needs a text."))
@@ -78,17 +92,17 @@ def _contextual_update(session: "Session", frame: Json) -> None:
     session.contexts[str(key)] = text
 
 
-def _user_activity(session: "Session", _: Json) -> None:
+def _user_activity(session: Session, _: Json) -> None:
     session.world.stats.counts["user_activity"] += 1
     session.deadlines.touch("activity")
 
 
-def _pong(session: "Session", frame: Json) -> None:
+def _pong(session: Session, frame: Json) -> None:
     if session.keepalive:
         session.keepalive.on_pong(frame.get("event_id"))
 
 
-def _tool_result(session: "Session", frame: Json) -> None:
+def _tool_result(session: Session, frame: Json) -> None:
     result = frame.get("result")
     if not isinstance(result, str):
         session.warn("client_tool_result.result is not a string")
@@ -100,15 +114,15 @@ def _tool_result(session: "Session", frame: Json) -> None:
         session.warn("client_tool_result for no pending call")
 
 
-def _init_again(session: "Session", _: Json) -> None:
+def _init_again(session: Session, _: Json) -> None:
     session.refuse(Refusal.of("invalid_message", "Conversation is already initiated.", frame=False))
 
 
-def _note(session: "Session", frame: Json) -> None:
+def _note(session: Session, frame: Json) -> None:
     session.world.stats.counts[str(frame["type"])] += 1
 
 
-_HANDLERS: dict[str, Callable[["Session", Json], None]] = {
+_HANDLERS: dict[str, Callable[[Session, Json], None]] = {
     "conversation_initiation_client_data": _init_again,
     "user_message": _user_message,
     "multimodal_message": _multimodal,

@@ -1,12 +1,9 @@
 """Application-level pings, and the reset of a client that stopped answering them."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from sandbox.elevenlabs import frames
-
-if TYPE_CHECKING:
-    from sandbox.elevenlabs.session import Session
+from sandbox.elevenlabs.stage import Stage
 
 __all__ = ["Keepalive"]
 
@@ -16,7 +13,7 @@ class Keepalive:
 
     __slots__ = ("_handle", "_loop", "_number", "_sent_at", "_session", "_unanswered", "rtt_ms")
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Stage) -> None:
         self._session = session
         self._loop = asyncio.get_running_loop()
         self._number = 0

@@ -1,20 +1,16 @@
 """Carries out a fault on a session's wire."""
 
-from typing import TYPE_CHECKING
-
 from sandbox.elevenlabs import frames
 from sandbox.elevenlabs.errors import Refusal
 from sandbox.elevenlabs.faults import Action
-
-if TYPE_CHECKING:
-    from sandbox.elevenlabs.session import Session
+from sandbox.elevenlabs.stage import Stage
 
 __all__ = ["commit"]
 
 _ENDS = frozenset({"close", "abort", "blackhole", "accept_hang", "no_metadata"})
 
 
-def commit(session: "Session", action: Action) -> bool:
+def commit(session: Stage, action: Action) -> bool:
     """Do it, `ms` later if given. True: nothing normal follows any more, the caller stops."""
     session.note("fault", action.kind)
     delayed = action.ms > 0 and action.kind not in ("accept_hang", "stall_mid_stream")
@@ -22,7 +18,7 @@ def commit(session: "Session", action: Action) -> bool:
     return action.kind in _ENDS and not delayed
 
 
-def _carry_out(session: "Session", action: Action) -> None:
+def _carry_out(session: Stage, action: Action) -> None:
     kind = action.kind
     if kind == "close":
         session.refuse(Refusal(action.code, action.reason, action.error_type, action.error_frame))
@@ -40,7 +36,7 @@ def _carry_out(session: "Session", action: Action) -> None:
         session.send('{"type":"internal_debug","padding":"' + "x" * action.bytes + '"}')
 
 
-def _go_silent(session: "Session", *, whole: bool) -> None:
+def _go_silent(session: Stage, *, whole: bool) -> None:
     """Say nothing more. `whole`: not even what keeps a WebSocket alive."""
     if whole:
         session.socket.mute()

@@ -22,7 +22,7 @@ class Monitor:
     @classmethod
     def open(cls, world: World, socket: WireSocket, conversation_id: str, api_key: str | None) -> None:
         session = world.sessions.get(conversation_id)
-        if session is None:
+        if not isinstance(session, Session):
             socket.reject(404, '{"detail":"Not Found"}')
         elif not session.agent.enterprise or api_key not in session.agent.api_keys:
             socket.reject(403, '{"detail":{"status":"forbidden","message":"Monitoring is not enabled."}}')

@@ -1,6 +1,6 @@
 """From the handshake to a live conversation: admission, init, metadata, queue, first message."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.elevenlabs import frames
 from sandbox.elevenlabs.errors import TOO_MANY, Refusal
@@ -8,9 +8,7 @@ from sandbox.elevenlabs.faults import Action
 from sandbox.elevenlabs.initiation import Initiation, read_initiation
 from sandbox.elevenlabs.mischief import commit
 from sandbox.elevenlabs.records import Record
-
-if TYPE_CHECKING:
-    from sandbox.elevenlabs.session import Session
+from sandbox.elevenlabs.stage import Stage
 
 __all__ = ["Opening"]
 
@@ -20,7 +18,7 @@ _TIMED_OUT_GRACE_S = 0.4
 class Opening:
     """Phases `await_init` → `opening` → (`queued` →) `live`."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Stage) -> None:
         self._session = session
         self._over_limit = False
         self._early: list[str] = []
@@ -59,10 +57,10 @@ class Opening:
         session.timers.disarm("queue")
         session.timers.disarm("waiting")
         session.emit(frames.queue_status("admitted"))
-        if session.keepalive is None:
-            self._go_live()
-        else:  # was live before: the queue was a fault
+        if session.was_live:  # the queue was a fault
             session.phase = "live"
+        else:
+            self._go_live()
 
     def queue_for(self, action: Action) -> None:
         """Be in a queue for a while, whatever the limits say (a fault)."""

@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from sandbox.elevenlabs.agents import AgentFixture
-from sandbox.elevenlabs.faults import Moment
 from sandbox.elevenlabs.records import Record
-from sandbox.elevenlabs.rest_errors import http_fault, problem
+from sandbox.elevenlabs.rest_door import RestDoor
+from sandbox.elevenlabs.rest_errors import problem
 from sandbox.elevenlabs.world import World
 
 __all__ = ["build_rest"]
@@ -53,51 +53,10 @@ class Filters(BaseModel):
         }
 
 
-class Rest:
-    """Checks the key, applies latency and faults, answers from the records."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def enter(self, request: Request, point: str, **about: str | None) -> Response | None:
-        """To be called first by every route; a response means: answer this instead."""
-        world = self._world
-        world.stats.counts["rest"] += 1
-        delay = 0.0
-        for action in world.faults.take(Moment(**about), f"rest.{point}", "rest.any"):  # type: ignore[arg-type]
-            if action.kind == "http":
-                status, body, headers = http_fault(action)
-                return Response(body, status, headers, "application/json")
-            if action.kind == "malformed_json":
-                return Response('{"conversation_id":"conv', 200, media_type="application/json")
-            delay += action.ms / 1000
-        await world.clock.sleep(delay + self._latency(about.get("agent_id")))
-        if not world.knows_key(request.headers.get("xi-api-key")):
-            raise problem(401, "invalid_api_key", "Invalid API key")
-        return None
-
-    def agent(self, agent_id: str, api_key: str | None) -> AgentFixture:
-        agent = self._world.agents.get(agent_id)
-        if agent is None or api_key not in agent.api_keys:
-            raise problem(404, "agent_not_found", f"Document with id {agent_id} not found.")
-        return agent
-
-    def record(self, conversation_id: str) -> Record:
-        record = self._world.records.get(conversation_id)
-        if record is None:
-            raise problem(404, "conversation_not_found", f"Conversation {conversation_id} not found.")
-        return record
-
-    def _latency(self, agent_id: str | None) -> float:
-        agents = self._world.agents
-        agent = agents.get(agent_id or "") or next(iter(agents.values()), None)
-        return agent.latency.rest.draw(self._world.rng) / 1000 if agent else 0.0
-
-
 def build_rest(world: World) -> APIRouter:
     """The router, to be included at the root."""
     router = APIRouter(prefix="/v1/convai")
-    rest = Rest(world)
+    rest = RestDoor(world)
     _add_signed_url(router, rest, world)
     _add_conversations(router, rest, world)
     _add_changes(router, rest, world)
@@ -105,7 +64,7 @@ def build_rest(world: World) -> APIRouter:
     return router
 
 
-def _add_signed_url(router: APIRouter, rest: Rest, world: World) -> None:
+def _add_signed_url(router: APIRouter, rest: RestDoor, world: World) -> None:
     @router.get("/conversation/get-signed-url", response_model=None)
     @router.get("/conversation/get_signed_url", response_model=None)  # the SDK spells it with underscores too
     async def get_signed_url(
@@ -124,7 +83,7 @@ def _add_signed_url(router: APIRouter, rest: Rest, world: World) -> None:
         return {"signed_url": f"{url}&conversation_id={bound}" if bound else url}
 
 
-def _add_conversations(router: APIRouter, rest: Rest, world: World) -> None:
+def _add_conversations(router: APIRouter, rest: RestDoor, world: World) -> None:
     @router.get("/conversations", response_model=None)
     async def list_conversations(request: Request, filters: Annotated[Filters, Query()]) -> Response | Json:
         instead = await rest.enter(request, "list", agent_id=filters.agent_id, user_id=filters.user_id)
@@ -144,7 +103,7 @@ def _add_conversations(router: APIRouter, rest: Rest, world: World) -> None:
         return instead or rest.record(conversation_id).as_summary(max_messages)
 
 
-def _add_changes(router: APIRouter, rest: Rest, world: World) -> None:
+def _add_changes(router: APIRouter, rest: RestDoor, world: World) -> None:
     @router.delete("/conversations/{conversation_id}", response_model=None)
     async def delete_conversation(request: Request, conversation_id: str) -> Response | Json:
         instead = await rest.enter(request, "delete", conversation_id=conversation_id)
@@ -167,7 +126,7 @@ def _add_changes(router: APIRouter, rest: Rest, world: World) -> None:
         return {"file_id": session.record.files[-1]}
 
 
-def _add_agents(router: APIRouter, rest: Rest, world: World) -> None:
+def _add_agents(router: APIRouter, rest: RestDoor, world: World) -> None:
     @router.get("/agents/{agent_id}", response_model=None)
     async def get_agent(request: Request, agent_id: str) -> Response | Json:
         instead = await rest.enter(request, "agent", agent_id=agent_id)

@@ -1,7 +1,7 @@
 """One conversation over one socket: accepted → admission → await_init → live ⇄ generating → closing."""
 
 import json
-from typing import Any, Literal
+from typing import Any
 
 from sandbox.elevenlabs import frames
 from sandbox.elevenlabs.agents import AgentFixture, Limits
@@ -10,20 +10,18 @@ from sandbox.elevenlabs.ending import end_record
 from sandbox.elevenlabs.errors import Refusal, error_frame
 from sandbox.elevenlabs.faults import Action, Moment
 from sandbox.elevenlabs.generation import Generation
-from sandbox.elevenlabs.inbox import read_frame
 from sandbox.elevenlabs.initiation import Initiation
 from sandbox.elevenlabs.keepalive import Keepalive
 from sandbox.elevenlabs.mischief import commit
 from sandbox.elevenlabs.opening import Opening
 from sandbox.elevenlabs.records import Record
 from sandbox.elevenlabs.socket import WireSocket
+from sandbox.elevenlabs.stage import Phase
 from sandbox.elevenlabs.timers import Timers
 from sandbox.elevenlabs.wire_log import Direction
 from sandbox.elevenlabs.world import World
 
-__all__ = ["Phase", "Session"]
-
-Phase = Literal["await_init", "opening", "queued", "live", "generating", "deaf", "closed"]
+__all__ = ["Session"]
 
 # sent whatever the agent's client_events say; audio is here to show up a session that is no text session
 _UNFILTERED = frozenset({"error", "queue_status", "audio"})
@@ -65,6 +63,14 @@ class Session:
     def limits(self) -> Limits:
         return self.agent.limits
 
+    @property
+    def user_id(self) -> str | None:
+        return self.init.user_id if self.init else None
+
+    @property
+    def was_live(self) -> bool:
+        return self.keepalive is not None
+
     def start(self) -> None:
         self.world.sessions[self.conversation_id] = self
         self.world.stats.opened()
@@ -78,17 +84,8 @@ class Session:
 
     # -- what comes in ---------------------------------------------------------------------------
 
-    def on_text(self, text: str) -> None:
-        read_frame(self, text)
-
-    def on_binary(self) -> None:
-        self.refuse(Refusal.of("invalid_message", "Binary frames are not accepted.", frame=False))
-
     def on_admitted(self) -> None:
         self.opening.admit()
-
-    def on_close(self, code: int, reason: str, *, by_peer: bool) -> None:
-        self._finish(code, reason, by_peer=by_peer)
 
     def on_user_message(self, text: str) -> None:
         if self.phase == "opening":
@@ -119,8 +116,9 @@ class Session:
         self._generate(text, moment)
 
     def _generate(self, text: str, moment: Moment) -> None:
-        if self.generation:
-            self.generation.interrupt()
+        older, self.generation = self.generation, None
+        if older:
+            older.interrupt()
         self.event_id += 1
         self.phase = "generating"
         self.timers.disarm("turn")
@@ -130,8 +128,10 @@ class Session:
         self.remember("user", text)
         self.generation.start()
 
-    def on_generated(self) -> None:
-        """The generation is over, however it ended."""
+    def on_generated(self, generation: object) -> None:
+        """It is over, however it ended; of one that was interrupted nothing follows."""
+        if self.generation is not generation:
+            return
         self.generation = None
         if self.phase == "generating":
             self.phase = "live"
@@ -190,14 +190,18 @@ class Session:
                 "error_type": refusal.error_type,
             }
         self.socket.close(refusal.code, refusal.reason)
-        self._finish(refusal.code, refusal.reason, by_peer=False)
+        self.finish(refusal.code, refusal.reason, by_peer=False)
 
     def go_deaf(self) -> None:
         """Keep the socket, do nothing with it any more: no pings, no timers, no answers."""
         self.phase = "deaf"
         self._stop_everything()
 
-    def _finish(self, code: int, reason: str, *, by_peer: bool) -> None:
+    def cut(self) -> None:
+        """A reset without a close frame."""
+        self.socket.abort()
+
+    def finish(self, code: int, reason: str, *, by_peer: bool) -> None:
         if self.phase == "closed":
             return
         closed = {"code": code, "reason": reason, "by": "client" if by_peer else "server"}
@@ -225,7 +229,7 @@ class Session:
         init = self.init
         return Moment(
             agent_id=self.agent_id,
-            user_id=init.user_id if init else None,
+            user_id=self.user_id,
             conversation_id=self.conversation_id,
             conversation_key=str(init.variables.get("conversation_key")) if init else None,
             text=text,
@@ -271,7 +275,7 @@ class Session:
         return {
             "conversation_id": self.conversation_id,
             "agent_id": self.agent_id,
-            "user_id": self.init.user_id if self.init else None,
+            "user_id": self.user_id,
             "phase": self.phase,
             "text_only": self.text_only,
             "user_messages": self.messages,

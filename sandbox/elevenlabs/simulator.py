@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,10 +19,12 @@ from sandbox.elevenlabs.faults import Action, Fault, FaultBook, Match, Point
 from sandbox.elevenlabs.handshake import Reception
 from sandbox.elevenlabs.records import Record, Records
 from sandbox.elevenlabs.rest import build_rest
+from sandbox.elevenlabs.rest_speech import build_speech
 from sandbox.elevenlabs.server import Server
 from sandbox.elevenlabs.session import Session
 from sandbox.elevenlabs.signed_urls import SignedUrls
 from sandbox.elevenlabs.stats import Stats
+from sandbox.elevenlabs.transcription import Heard
 from sandbox.elevenlabs.webhook import WebhookCourier
 from sandbox.elevenlabs.wire_log import WireLogs
 from sandbox.elevenlabs.world import World
@@ -55,6 +58,7 @@ class ElevenLabsSimulator:
         self.world.set_agents(self._fixtures)
         app = FastAPI(title="ElevenLabs simulator", docs_url="/__sim/docs", openapi_url="/__sim/openapi.json")
         app.include_router(build_rest(self.world))
+        app.include_router(build_speech(self.world))
         app.include_router(build_control(self.world, control_token))
         self._server = Server(app, Reception(self.world))
 
@@ -70,7 +74,7 @@ class ElevenLabsSimulator:
     @property
     def sessions(self) -> dict[str, Session]:
         """Open conversations by id."""
-        return self.world.sessions
+        return {name: one for name, one in self.world.sessions.items() if isinstance(one, Session)}
 
     async def start(self) -> None:
         await self._server.start(self._host, self._port)
@@ -118,6 +122,10 @@ class ElevenLabsSimulator:
     def call(self, phone: str, **fields: Any) -> Record:
         """Seed a phone call (fields of `PhoneCall`); fires the webhook when it is `done`."""
         return place_call(self.world, PhoneCall(phone=phone, **fields))
+
+    def recording(self, data: bytes, text: str, language: str = "spa") -> None:
+        """Decide what a file says when it is transcribed; an empty text is silence."""
+        self.world.recordings.tell(sha256(data).hexdigest(), Heard(text, language))
 
     def reset(self) -> None:
         """Forget faults, records, logs and counts; open conversations are reset (1006)."""

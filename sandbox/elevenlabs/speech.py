@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.elevenlabs import frames
 from sandbox.elevenlabs.faults import Action
-
-if TYPE_CHECKING:
-    from sandbox.elevenlabs.session import Session
+from sandbox.elevenlabs.stage import Stage
 
 __all__ = ["Speech"]
 
@@ -18,9 +16,7 @@ _CHUNKS = 5
 class Speech:
     """`on_middle` is called between the parts of every segment (where a fault may end the turn)."""
 
-    def __init__(
-        self, session: "Session", event_id: int, modifiers: list[Action], on_middle: Callable[[], None]
-    ) -> None:
+    def __init__(self, session: Stage, event_id: int, modifiers: list[Action], on_middle: Callable[[], None]) -> None:
         self._session = session
         self._event_id = event_id
         self._on_middle = on_middle

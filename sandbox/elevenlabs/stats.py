@@ -65,4 +65,5 @@ _ALWAYS = (
     "missed_pongs",
     "webhooks",
     "signed_urls",
+    "transcriptions",
 )

@@ -5,22 +5,34 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from sandbox.elevenlabs.admission import Admission
 from sandbox.elevenlabs.agents import AgentFixture
 from sandbox.elevenlabs.clock import SimClock
 from sandbox.elevenlabs.faults import FaultBook
-from sandbox.elevenlabs.records import Records
+from sandbox.elevenlabs.records import Record, Records
 from sandbox.elevenlabs.signed_urls import SignedUrls
 from sandbox.elevenlabs.stats import Stats
+from sandbox.elevenlabs.transcription import Recordings
 from sandbox.elevenlabs.webhook import WebhookCourier
 from sandbox.elevenlabs.wire_log import WireLogs
 
-if TYPE_CHECKING:
-    from sandbox.elevenlabs.session import Session
+__all__ = ["Open", "World"]
 
-__all__ = ["World"]
+
+class Open(Protocol):
+    """An open conversation, as far as the world knows it."""
+
+    agent: AgentFixture
+    record: Record | None
+
+    @property
+    def user_id(self) -> str | None: ...
+
+    def cut(self) -> None: ...
+
+    def as_json(self) -> dict[str, Any]: ...
 
 
 @dataclass
@@ -36,8 +48,9 @@ class World:
     logs: WireLogs
     webhook: WebhookCourier
     signed_urls: SignedUrls
+    recordings: Recordings = field(default_factory=Recordings)
     agents: dict[str, AgentFixture] = field(default_factory=dict)
-    sessions: "dict[str, Session]" = field(default_factory=dict)
+    sessions: dict[str, Open] = field(default_factory=dict)
     sessions_of: Counter[str] = field(default_factory=Counter)
     _fixtures: list[AgentFixture] = field(default_factory=list)
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
@@ -54,13 +67,14 @@ class World:
     def reset(self) -> None:
         """As after the start; open conversations are cut. The clock keeps its time, the ids go on."""
         for session in list(self.sessions.values()):
-            session.socket.abort()
+            session.cut()
         self.faults.reset()
         self.admission.new_day()
         self.records.clear()
         self.logs.clear()
         self.webhook.clear()
         self.signed_urls.clear()
+        self.recordings.clear()
         self.stats.clear()
         self.sessions_of.clear()
         self.agents.clear()

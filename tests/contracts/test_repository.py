@@ -12,18 +12,25 @@ from pymongo.errors import DuplicateKeyError
 from kit.errors import StoreDown
 from kit.mongo import INDEXES, Database, Mongo
 from kit.settings import MongoSettings
-from processor import decisions
+from processor import calling, closing, decisions, drafts
 from processor.agent.client import Answer
 from processor.conversation import State
-from processor.decisions import Draft
+from processor.drafts import Draft
 from processor.repository import AlreadyDecided, Repository
 from schemas.attributes import Envelope
 from schemas.documents import TurnDocument
 from schemas.events import CallCompleted, CloseRequested, MessageReceived
+from tests.memory_mongo import MemoryMongo
 from tests.unit.processor.states import CHANNEL, CONTACT, POLICY, call, completed, contact, message, run
 
 pytestmark = pytest.mark.stack
 COLLECTIONS = ("contacts", "conversations", "messages", "calls")
+
+
+@pytest.fixture(params=["wire", "memory"])
+def database(request: pytest.FixtureRequest) -> Any:
+    """Both stores behave alike: what worlds in memory show is true of the real one."""
+    return request.getfixturevalue("wire_database") if request.param == "wire" else MemoryMongo()
 
 
 @pytest.fixture
@@ -35,7 +42,7 @@ def simple(seq: int, *events: str, who: str = CONTACT) -> TurnDocument:
     """A turn that says nothing, at this place of the contact's story."""
     work = run(message(), ids=(events[0],))
     state = State(contact(id=who, seq=seq - 1))
-    turn = decisions.turn(work, state, Draft("ignored", contact(id=who)))
+    turn = drafts.turn(work, state, Draft("ignored", contact(id=who)))
     return turn.model_copy(update={"events": list(events), "contact": who, "slot": f"{who}#{seq}"})
 
 
@@ -66,14 +73,14 @@ async def one_turn(repository: Repository, event_id: str, event: Any, answer: li
         event = CloseRequested(conversation_id=seen.id, last_message_at=seen.last_message_at)
     work = run(event, ids=(event_id,))
     if isinstance(event, CallCompleted):
-        draft = decisions.called(work, state, call(id="call_1"), POLICY)
+        draft = calling.called(work, state, call(id="call_1"), POLICY)
     elif isinstance(event, CloseRequested):
-        draft = decisions.closed(work, state, event)
+        draft = closing.closed(work, state, state.conversation, event)
     else:
         envelopes: Sequence[Envelope[MessageReceived]] = work.events  # type: ignore[assignment]
-        received = decisions.received(work, state, envelopes)
+        received = decisions.received(work, state, envelopes, POLICY)
         draft = decisions.answered(work, state, received, Answer(answer), POLICY)
-    return decisions.turn(work, state, draft)
+    return drafts.turn(work, state, draft)
 
 
 async def stored(database: Database) -> dict[str, list[dict[str, Any]]]:
@@ -213,12 +220,12 @@ async def test_nothing_is_found_where_nothing_is(repository: Repository) -> None
     assert await repository.turns_with([]) == []
 
 
-async def test_indexes_made_twice_are_harmless(database: Database, mongo_uri: str) -> None:
-    mongo = Mongo(MongoSettings(mongodb_uri=mongo_uri, mongodb_database=database.name, _env_file=None))
+async def test_indexes_made_twice_are_harmless(wire_database: Database, mongo_uri: str) -> None:
+    mongo = Mongo(MongoSettings(mongodb_uri=mongo_uri, mongodb_database=wire_database.name, _env_file=None))
     await mongo.start()
     await mongo.start()
     for name, indexes in INDEXES.items():
-        made = {next(iter(one["key"])): one for one in await database[name].list_indexes().to_list(None)}
+        made = {next(iter(one["key"])): one for one in await wire_database[name].list_indexes().to_list(None)}
         assert set(made) == {"_id", *(index.field for index in indexes)}
         for index in indexes:
             assert bool(made[index.field].get("unique")) is index.unique

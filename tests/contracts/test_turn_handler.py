@@ -22,7 +22,8 @@ from schemas.topics import CONTACT_LOG
 from tests.conftest import FakeClock
 from tests.contracts.runs import run_of
 from tests.samples.examples import EXAMPLES
-from tests.unit.processor.states import CONTACT, NOW, POLICY, completed, message
+from tests.unit.processor.states import CONTACT, NOW, completed, message
+from tests.unit.processor.turning import handler
 
 pytestmark = pytest.mark.stack
 T = TypeVar("T")
@@ -123,6 +124,9 @@ class Asked:
             raise AgentUnavailableError(3, "timeout in sent")
         return Answer([f"Sobre «{question.text}»:", "dime más."], "conv_el_1")
 
+    def drop(self, conversation: str) -> None:
+        """It has nothing to forget."""
+
 
 class Process:
     def __init__(self, handler: TurnHandler) -> None:
@@ -131,6 +135,9 @@ class Process:
     async def handle(self, records: list[Delivery]) -> None:
         """One run, as its lane would give it."""
         await self._handler.handle(run_of(*records))
+
+    async def buried(self, record: Delivery | None) -> None:
+        await self._handler.buried(Position("contact.log", 0, 1), ValueError("x"), record)
 
 
 class World:
@@ -147,7 +154,7 @@ class World:
     def process(self, fate: Fate | None = None) -> "Process":
         self.box.fate = fate or Fate()
         repository = MortalRepository(self.database, self.box.fate)
-        return Process(TurnHandler(repository, self.agent, self.box, POLICY, self.tools))  # type: ignore[arg-type]
+        return Process(handler(repository, self.agent, self.box, self.tools))
 
     def record(self, event_id: str, event: Event) -> Delivery:
         self._offset += 1
@@ -394,3 +401,44 @@ async def test_what_is_no_text_is_not_handed_over_as_the_clients_words(world: Wo
     await world.process().handle([world.record("e1", event)])
     assert all(question.text not in {"", "factura.pdf"} for question in world.agent.questions)
     assert world.box.texts
+
+
+async def test_a_buried_message_is_apologised_for_once(world: World) -> None:
+    record = world.record("e1", message())
+    for _ in range(2):
+        await world.process().buried(record)
+    assert world.box.texts == ["Disculpa, tuve un problema procesando tu mensaje. ¿Puedes intentar de nuevo?"]
+    assert [turn.outcome for turn in await world.turns()] == ["buried"]
+    assert sum(name.endswith("agent-unavailable") for name in world.box.ids) == 1
+
+
+async def test_the_apology_for_a_buried_message_finishes_first_what_is_in_its_way(world: World) -> None:
+    with pytest.raises(Killed):
+        await world.process(Fate(1)).handle([world.record("e1", message("uno"))])
+    await world.process().buried(world.record("e2", message("dos")))
+    assert [(turn.outcome, turn.done) for turn in await world.turns()] == [("replied", True), ("buried", True)]
+
+
+async def test_burying_anything_else_decides_nothing(world: World) -> None:
+    await world.process().buried(world.record("e1", completed()))
+    await world.process().buried(None)
+    assert await world.turns() == []
+
+
+async def test_a_buried_message_waits_for_a_broker_that_is_away(world: World) -> None:
+    world.box.refusals = 1
+    record = world.record("e1", message())
+    with pytest.raises(BrokerDown):
+        await world.process().buried(record)
+    await world.process().buried(record)
+    assert world.box.texts
+
+
+@pytest.mark.expects_errors
+async def test_an_apology_that_fails_does_not_hold_the_burial(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise ValueError("x")
+
+    monkeypatch.setattr("processor.turns.decisions.buried", broken)
+    await world.process().buried(world.record("e1", message()))
+    assert await world.turns() == []

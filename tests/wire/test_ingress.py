@@ -1,6 +1,7 @@
 """The ingress as a service: real sockets, real signatures, real Kafka."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from kit.kafka import topics
 from kit.metrics import Metrics
 from kit.service import Tools
 from kit.settings import KafkaSettings
+from sandbox.elevenlabs import sign
 from sandbox.stack.kafka import KafkaServer
 from sandbox.stack.ports import free_ports
 from schemas.topics import CALL_COMPLETED, CONTACT_LOG, DEAD_LETTERS, MESSAGE_STATUS
@@ -33,6 +35,8 @@ FORM = {
     "MessageType": "text",
     "X_New": "",
 }
+WEBHOOK_SECRET = "wsec_test"
+POST_CALL = "/webhook/elevenlabs/post-call"
 INCOMING, STATUS, START = "/webhook/twilio/incoming", "/webhook/twilio/status", "/api/conversations/start-post-call"
 CALL = {"phoneNumber": "+52 1 55 1234 5678", "clientName": "Ana", "call_summary": "la cita", "conversationId": "c1"}
 
@@ -46,6 +50,7 @@ def settings(kafka: KafkaSettings, port: int) -> IngressSettings:
         twilio_auth_token=TOKEN,
         twilio_whatsapp_numbers=NUMBER,
         api_token="first,second",
+        elevenlabs_webhook_secret=WEBHOOK_SECRET,
         _env_file=None,
     )
 
@@ -164,6 +169,44 @@ async def test_a_call_that_cannot_be_used_names_the_field(
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert [one["field"] for one in answer.json().get("errors", [])] == ([field] if field else [])
     assert "call me" not in answer.text
+
+
+def told(**data: Any) -> bytes:
+    """ElevenLabs' post-call webhook."""
+    about = {"metadata": {"phone_call": {"external_number": "+5215512345678"}}, "analysis": None}
+    lines = [{"role": "user", "message": "Quiero una cita"}]
+    call = {"conversation_id": "c1", "agent_id": "a", "transcript": lines} | about | data
+    return json.dumps({"type": "post_call_transcription", "data": call}).encode()
+
+
+async def tell(client: httpx.AsyncClient, body: bytes, *, secret: str = WEBHOOK_SECRET, late_s: int = 0) -> int:
+    signature = sign(secret, int(time.time()) - late_s, body.decode())
+    headers = {"content-type": "application/json", "ElevenLabs-Signature": signature}
+    return (await client.post(POST_CALL, content=body, headers=headers)).status_code
+
+
+async def test_the_facts_of_a_call_are_published_and_a_repeat_has_the_same_id(
+    client: httpx.AsyncClient, kafka: KafkaSettings
+) -> None:
+    """However large: what the tools of a long call said comes with it."""
+    large = told(metadata={"phone_call": {"external_number": "+5215512345678"}, "x": "y" * 1_000_000})
+    assert [await tell(client, body) for body in (told(), told(), large)] == [200, 200, 200]
+    found = await records(kafka, CONTACT_LOG.name, 3)
+    headers = [{name: value.decode() for name, value in one.headers} for one in found]
+    assert {one["ce_type"] for one in headers} == {"hilo.call-facts.v1"}
+    assert len({one["ce_id"] for one in headers}) == 1
+    assert {one.key for one in found} == {b"+525512345678"}
+    assert json.loads(found[0].value or b"")["transcript"] == [{"role": "user", "message": "Quiero una cita"}]
+
+
+async def test_what_is_no_news_of_a_call_is_not_published(client: httpx.AsyncClient, kafka: KafkaSettings) -> None:
+    assert await tell(client, told(), secret="wsec_other") == 403
+    assert await tell(client, told(), late_s=301) == 403  # a replay
+    assert (await client.post(POST_CALL, json={})).status_code == 403
+    assert await tell(client, told(metadata={"text_only": True})) == 200  # our own chat
+    assert await tell(client, b"{") == 422
+    assert await tell(client, b" " * 5_000_000) == 413
+    assert await records(kafka, CONTACT_LOG.name, 0, within=1) == []
 
 
 async def test_probes_and_metrics(client: httpx.AsyncClient) -> None:

@@ -111,6 +111,18 @@ def test_facts_may_be_few(path: str, value: Any, field: str) -> None:
     assert getattr(found[1], field) is None
 
 
+def test_of_a_long_call_the_end_is_kept() -> None:
+    lines = [{"role": "user", "message": f"{number:04} " + "x" * 995} for number in range(300)]
+    found = call_facts(payload("data.transcript", lines))
+    assert found
+    kept = found[1].transcript or []
+    assert [line.message[:4] for line in kept] == [f"{number:04}" for number in range(300 - len(kept), 300)]
+    assert 90 < len(kept) < 100
+    many = call_facts(payload("data.transcript", [{"role": "user", "message": "é"}] * 50_000))
+    assert many
+    assert len(many[1].model_dump_json()) < 200_000
+
+
 def test_a_call_without_times_has_no_end() -> None:
     changed = payload("data.metadata.start_time_unix_secs", None)
     changed["data"]["metadata"]["call_duration_secs"] = None

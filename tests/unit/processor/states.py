@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from processor.conversation import State
-from processor.decisions import Policy, Run
+from processor.drafts import Policy, Run
 from schemas.attributes import Envelope
 from schemas.contact import Contact
 from schemas.documents import CallDocument, ContactDocument, ConversationDocument

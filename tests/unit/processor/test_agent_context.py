@@ -5,6 +5,7 @@ import pytest
 from processor.agent import protocol
 from processor.agent.client import Question
 from processor.agent.context import CALL_UNITS, HISTORY_UNITS, history, mark, prior_call
+from processor.agent.door import KeyDoor
 from schemas.documents import HistoryLine
 from schemas.events import Line
 from tests.unit.processor.states import NOW, call
@@ -109,8 +110,10 @@ def test_what_is_told_again_depends_on_its_mark() -> None:
         ("http://127.0.0.1:8", "ws://127.0.0.1:8/v1/convai/conversation?agent_id=a%26b"),
     ],
 )
-def test_socket_url(base: str, url: str) -> None:
-    assert protocol.socket_url(base, "a&b") == url
+async def test_a_socket_goes_where_the_rest_interface_is(base: str, url: str) -> None:
+    way = await KeyDoor(base, "sk").way("a&b")
+    assert (way.url, way.headers) == (url, {"xi-api-key": "sk"})
+    assert "sk" not in repr(way)
 
 
 def test_a_session_is_text_only_where_the_server_looks_for_it() -> None:

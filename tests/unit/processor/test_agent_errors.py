@@ -58,6 +58,10 @@ QUOTA = "This request exceeds your quota limit."
                 "asyncio_timeout",
                 "redis_timeout_error",
                 "http_exception",
+                "asr_error",
+                "vad_error",
+                "turn_probability_error",
+                "tts_cascade_error",
                 "websocket_disconnect",
                 "unknown_websocket_crash",
             )

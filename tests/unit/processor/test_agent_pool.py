@@ -16,7 +16,6 @@ TIMING = Timing(drain=0.05)
 class Claimed:
     def __init__(self, agent_id: str, clock: FakeClock) -> None:
         self.agent_id = agent_id
-        self.unsolicited = 0
         self.usable = True
         self.closed = 0
         self.activities = 0
@@ -82,6 +81,15 @@ async def test_when_partitions_are_revoked_every_idle_socket_is_closed(world: Wo
     await world.pool.release()
     await asyncio.sleep(0)
     assert (one.closed, two.closed, world.pool.sockets) == (1, 1, 0)
+
+
+async def test_when_partitions_are_revoked_a_turn_in_flight_keeps_its_socket_to_its_end(world: World) -> None:
+    async with world.pool.seat("c1") as seat:
+        session = await seat.take("a", "u", {})
+        await world.pool.release()
+        assert session.usable
+    assert world.pool.sockets == 0
+    assert await world.turn("c1") is not session
 
 
 async def test_another_agent_needs_another_socket(world: World) -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from ops.agent_preflight import VARIABLES, preflight
-from processor.decisions import Draft, Run
-from processor.turns import TurnHandler
+from ops.agent_preflight import LANGUAGES, VARIABLES, preflight
+from processor import texts
+from processor.agent.client import Progress
+from processor.drafts import Draft
+from processor.talk import Look, question_of
 from sandbox.elevenlabs import AgentFixture
 from sandbox.elevenlabs.agents import Limits, Queueing
 from sandbox.elevenlabs.rest import agent_json
@@ -49,6 +51,7 @@ def without(event: str) -> list[str]:
         ({"queueing": Queueing(enabled=True)}, "warn", "queueing"),
         ({"limits": Limits(agent=5)}, "warn", "at most 5 conversations at once"),
         ({"limits": Limits(daily=50)}, "warn", "at most 50 conversations a day"),
+        ({"language": "de"}, "warn", "speaks de"),
     ],
 )
 def test_findings(fields: dict[str, Any], state: str, about: str) -> None:
@@ -74,9 +77,12 @@ def test_an_answer_without_its_fields_is_a_failure_and_no_crash(agent: dict[str,
     assert [one.state for one in preflight(agent)] == ["fail"]
 
 
+def test_it_knows_our_languages() -> None:
+    assert findings(language="pt-br") == []
+    assert set(LANGUAGES) == set(texts.LANGUAGES)
+
+
 def test_it_knows_what_the_processor_sends() -> None:
-    handler = TurnHandler.__new__(TurnHandler)
-    handler._policy = POLICY
-    asked: Run = run(message())
-    question = handler._question(asked, state(), Draft("to_answer", contact(), conversation()), "hola")
+    draft = Draft("to_answer", contact(), conversation())
+    question = question_of(run(message()), state(), draft, "hola", [], Look(), POLICY, Progress())
     assert set(question.variables) == VARIABLES

@@ -8,12 +8,12 @@ import pytest
 
 from kit import ids
 from kit.ids import call_id
-from processor import decisions
+from processor import calling, closing, decisions, drafts
 from processor.agent.client import AgentUnavailableError, Answer
 from processor.conversation import State
-from processor.decisions import Draft, Run
+from processor.drafts import Draft, Run
 from schemas.attributes import Envelope
-from schemas.documents import ContactDocument, ConversationDocument, NoticeDocument
+from schemas.documents import ContactDocument, ConversationDocument, EventDocument
 from schemas.events import CallCompleted, CallFacts, CloseRequested, MessageReceived, SendRequested
 from tests.unit.processor.states import (
     ADDRESS,
@@ -45,12 +45,12 @@ def asked(draft: Draft) -> SendRequested:
 
 def received(work: Run, before: State) -> Draft:
     envelopes: list[Envelope[MessageReceived]] = list(work.events)  # type: ignore[arg-type]
-    return decisions.received(work, before, envelopes)
+    return decisions.received(work, before, envelopes, POLICY)
 
 
 def called(before: State, event: CallCompleted | None = None, **facts: Any) -> Draft:
     event = event or completed()
-    return decisions.called(run(event), before, call(**facts), POLICY)
+    return calling.called(run(event), before, call(**facts), POLICY)
 
 
 # Calls
@@ -124,10 +124,10 @@ def test_a_greeting_speaks_the_calls_language(of_call: str | None, of_contact: s
 
 def test_a_second_telling_of_a_call_adds_what_the_first_left_out() -> None:
     facts = CallFacts(conversation_id="c1", call_summary="de ElevenLabs", agent_id="a9", language="en")
-    first = decisions.call_document("call_1", CONTACT, facts, None, NOW)
-    both = decisions.call_document("call_1", CONTACT, completed(conversation_id="c1"), first, NOW)
+    first = calling.call_document("call_1", CONTACT, facts, None, NOW)
+    both = calling.call_document("call_1", CONTACT, completed(conversation_id="c1"), first, NOW)
     assert (both.client_name, both.summary, both.agent_id, both.language) == ("Ana", "de ElevenLabs", "a9", "en")
-    again = decisions.call_document("call_1", CONTACT, facts, both, NOW)
+    again = calling.call_document("call_1", CONTACT, facts, both, NOW)
     assert again == both
 
 
@@ -139,7 +139,7 @@ def test_call_facts_join_the_conversation_that_knows_the_call_and_never_greet(
     open_one: dict[str, Any] | None, joins: bool
 ) -> None:
     before = state(None, None if open_one is None else conversation(**open_one))
-    draft = decisions.told(before, call())
+    draft = calling.told(before, call())
     assert (draft.outcome, draft.outbound, draft.notices, draft.call) == ("facts", (), (), call())
     assert (draft.conversation is not None) is joins
 
@@ -185,7 +185,7 @@ def test_a_first_message_opens_a_conversation() -> None:
 
 def test_a_message_into_an_open_conversation_opens_none() -> None:
     draft = received(run(message()), state(None, conversation()))
-    assert (draft.outcome, draft.notices) == ("to_answer", [])
+    assert (draft.outcome, list(draft.notices)) == ("to_answer", [])
     assert draft.conversation
     assert draft.conversation.id == "conv_1"
 
@@ -311,7 +311,7 @@ def test_an_answer_ends_the_row_of_apologies() -> None:
 def test_a_close_request(found: dict[str, Any] | None, saw: Any, outcome: str) -> None:
     request = CloseRequested(conversation_id="conv_1", last_message_at=saw, by="luis")
     before = state(None, None if found is None else conversation(message_count=7, **found))
-    draft = decisions.closed(run(request), before, request)
+    draft = closing.closed(run(request), before, before.conversation, request)
     assert draft.outcome == outcome
     assert draft.outbound == ()
     if outcome == "ignored":
@@ -334,7 +334,7 @@ def test_a_close_request(found: dict[str, Any] | None, saw: Any, outcome: str) -
 def test_a_turn_takes_the_contacts_next_place() -> None:
     before = state(None, conversation())
     work = run(message("a"), message("b"), ids=("SM1", "SM2"))
-    turn = decisions.turn(work, before, decisions.answered(work, before, received(work, before), Answer(["x"]), POLICY))
+    turn = drafts.turn(work, before, decisions.answered(work, before, received(work, before), Answer(["x"]), POLICY))
     assert (turn.id, turn.seq, turn.slot) == (ids.turn_id(CONTACT, "SM1"), 5, f"{CONTACT}#5")
     assert (turn.events, turn.positions) == (["SM1", "SM2"], ["contact.log-0-0", "contact.log-0-1"])
     assert (turn.done, turn.rev, turn.kind) == (False, f"{turn.id}#decided", "hilo.message-received.v1")
@@ -345,18 +345,18 @@ def test_a_turn_takes_the_contacts_next_place() -> None:
 
 def test_a_run_with_a_copy_names_each_event_once() -> None:
     work = run(message(), message(), ids=("SM1", "SM1"))
-    assert decisions.turn(work, state(), Draft("ignored", contact())).events == ["SM1"]
+    assert drafts.turn(work, state(), Draft("ignored", contact())).events == ["SM1"]
 
 
 def everything(work: Run, before: State) -> list[str]:
     """Every id a turn brings into the world."""
     turns = [
-        decisions.turn(work, before, answered(before, "uno", "dos", work=work)),
-        decisions.turn(work, before, apologised(before, work)),
+        drafts.turn(work, before, answered(before, "uno", "dos", work=work)),
+        drafts.turn(work, before, apologised(before, work)),
     ]
     found: list[str] = []
     for turn in turns:
-        documents: list[NoticeDocument] = [*turn.outbound, *turn.notices]
+        documents: list[EventDocument] = [*turn.outbound, *turn.notices]
         found += [turn.id, *(one.id for one in documents), *(one["_id"] for one in turn.messages)]
         found += [turn.conversation_after["_id"] if turn.conversation_after else ""]
     return found
@@ -381,7 +381,7 @@ def test_other_events_have_other_ids() -> None:
 
 @pytest.mark.parametrize("kind", [ContactDocument, ConversationDocument])
 def test_what_a_turn_stores_can_be_read_back(kind: type[ContactDocument | ConversationDocument]) -> None:
-    turn = decisions.turn(run(message()), state(), answered(state(), "hola"))
+    turn = drafts.turn(run(message()), state(), answered(state(), "hola"))
     stored = turn.contact_after if kind is ContactDocument else turn.conversation_after
     assert stored
     assert kind.from_mongo(stored).seq == 5

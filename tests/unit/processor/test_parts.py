@@ -12,16 +12,70 @@ TEXTS = st.text(max_size=400) | st.lists(
 LIMITS = st.integers(min_value=2, max_value=80)
 
 
+MARKS = "*_~`"
+
+
 def squeezed(*texts: str) -> str:
     return "".join("".join(texts).split())
 
 
-@given(TEXTS, LIMITS)
+def unmarked(*texts: str) -> str:
+    return squeezed(*texts).translate({ord(mark): None for mark in MARKS})
+
+
+@given(TEXTS.filter(lambda text: not set(text) & set(MARKS)), LIMITS)
 @example("a" * 100, 2)
 @example("👋" * 50, 3)
 @example(" " * 100, 2)
 def test_nothing_is_lost_and_the_order_is_kept(text: str, limit: int) -> None:
     assert squeezed(*split(text, limit)) == squeezed(text)
+
+
+MARKED = st.lists(
+    st.sampled_from(
+        ["*muy importante*", "_así_", "~no~", "```una línea\notra```", "https://a.example/b?c=d", "hola", "\n\n"]
+    ),
+    max_size=40,
+).map(" ".join)
+
+
+@given(MARKED, st.integers(min_value=30, max_value=80))
+def test_formatted_words_and_addresses_stay_whole(text: str, limit: int) -> None:
+    bubbles = split(text, limit)
+    assert squeezed(*bubbles) == squeezed(text)
+    for whole in ("*muy importante*", "_así_", "~no~", "https://a.example/b?c=d"):
+        assert sum(bubble.count(whole) for bubble in bubbles) == text.count(whole)
+    assert all(bubble.count("```") % 2 == 0 for bubble in bubbles)
+
+
+@given(st.text("abc *_~`\n", max_size=300), st.integers(min_value=10, max_value=60))
+def test_whatever_the_marks_nothing_is_lost_and_every_bubble_fits(text: str, limit: int) -> None:
+    bubbles = split(text, limit)
+    assert unmarked(*bubbles) == unmarked(text)
+    assert all(0 < units(bubble) <= limit for bubble in bubbles)
+
+
+@pytest.mark.parametrize(
+    ("text", "bubbles"),
+    [
+        pytest.param("uno dos *tres cuatro* cinco", ["uno dos", "*tres cuatro* cinco"], id="before bold"),
+        pytest.param(
+            "*" + "a b " * 10 + "c*", ["*a b a b a b a b a*", "*b a b a b a b a b*", "*a b c*"], id="long bold"
+        ),
+        pytest.param(
+            "```" + "x = 1\n" * 5 + "y```",
+            ["```x = 1\nx = 1```", "```x = 1\nx = 1```", "```x = 1\ny```"],
+            id="long code",
+        ),
+        pytest.param(
+            "ver https://x.example/" + "a" * 20, ["ver https://x.exampl", "e/" + "a" * 18, "aa"], id="long URL"
+        ),
+        pytest.param("mira ahora https://x.y/z", ["mira ahora", "https://x.y/z"], id="before a URL"),
+        pytest.param("2*3 y 4*5 son otras cosas", ["2*3 y 4*5 son otras", "cosas"], id="no formatting"),
+    ],
+)
+def test_formatting_is_closed_where_it_is_cut(text: str, bubbles: list[str]) -> None:
+    assert split(text, 20) == bubbles
 
 
 @given(TEXTS, LIMITS)

@@ -1,0 +1,64 @@
+"""Asking for something through `contact.log`, and seeing that it has taken effect."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import typer
+
+from kit.kafka.broker import client_options
+from kit.kafka.outlet import Outlet
+from kit.metrics import Metrics
+from kit.mongo import Mongo
+from kit.reads import Reads
+from ops.output import fail
+from ops.settings import OpsSettings
+from schemas.attributes import Envelope
+from schemas.contact import Contact
+from schemas.events import Event
+from schemas.topics import CONTACT_LOG
+
+__all__ = ["BY", "CONTACT", "NO_WAIT", "effect", "open_reads", "operator_id", "publish"]
+
+CONTACT = typer.Argument(help="A phone number in any usual spelling, or a WhatsApp user id.")
+BY = typer.Option("operator", "--by", help="Who asks, for the record.")
+NO_WAIT = typer.Option(False, "--no-wait", help="Do not wait until it has taken effect.")
+EFFECT_S = 30  # then it says what is pending, with exit code 3
+LOOK_S = 0.25
+
+
+async def publish(settings: OpsSettings, contact: Contact, event: Event, event_id: str) -> None:
+    """Raises BrokerDown."""
+    clock = settings.clock()
+    outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, clock, Metrics())
+    await outlet.start()
+    try:
+        await outlet.wait_ready(5)
+        await outlet.publish(CONTACT_LOG.name, Envelope(event_id, "hilo/ops", clock.now(), contact, event))
+    finally:
+        await outlet.stop()
+
+
+async def effect(seen: Callable[[], Awaitable[bool]], done: str, pending: str) -> None:
+    """Wait for it, 30 s at most; `pending` says what is missing then, and exit code 3."""
+    for _ in range(int(EFFECT_S / LOOK_S)):
+        if await seen():
+            print(done)
+            return
+        await asyncio.sleep(LOOK_S)
+    fail(f"{pending} (after {EFFECT_S} s)", 3)
+
+
+def operator_id(what: str) -> str:
+    """Each asking is one of its own: an operator may take over again an hour later."""
+    return f"{what}_{secrets.token_hex(12)}"
+
+
+@asynccontextmanager
+async def open_reads(settings: OpsSettings) -> AsyncIterator[Reads]:
+    mongo = Mongo(settings)
+    try:
+        yield Reads(mongo.database)
+    finally:
+        await mongo.stop()

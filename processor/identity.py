@@ -1,0 +1,61 @@
+"""One person, two names: a number and a business-scoped user id, once seen together, are one story.
+
+WhatsApp lets people hide their number; then Twilio names them by that id (Twilio's WhatsApp guide, "usernames and
+BSUID", 2026). Records of the id go on to the number's lane under the same event id, so each still ends in exactly one
+turn. Order across the two is promised from the moment the link is known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kit.kafka.delivery import Delivery
+from kit.kafka.outlet import Outlet
+from kit.logs import get_log
+from processor.repository import Repository
+from schemas.contact import Contact, UnusableAddress, canonical, parse_address
+from schemas.documents import ContactDocument
+from schemas.events import CloseRequested, MessageReceived
+from schemas.topics import CONTACT_LOG
+
+__all__ = ["Links"]
+
+
+class Links:
+    def __init__(self, repository: Repository, outlet: Outlet) -> None:
+        self._repository = repository
+        self._outlet = outlet
+        self._log = get_log("links")
+
+    async def forwarded(self, fresh: Sequence[Delivery]) -> bool:
+        """Send a linked contact's records to the story they belong to. Raises BrokerDown, StoreDown; repeat at will.
+
+        A close request stays: it is about a conversation that was opened under this name.
+        """
+        first = fresh[0].envelope
+        if first.contact.startswith("+") or isinstance(first.data, CloseRequested):
+            return False
+        target = await self._repository.linked(first.contact)
+        if target is None:
+            return False
+        for delivery in fresh:
+            await self._outlet.publish(CONTACT_LOG.name, replace(delivery.envelope, contact=Contact(target)))
+        self._log.info("forwarded", contact=target, events=len(fresh))
+        return True
+
+    async def learn(self, contact: ContactDocument, fresh: Sequence[Delivery]) -> None:
+        """Keep a link that the contact does not know yet. The turn that follows remembers the id with the contact."""
+        if not contact.id.startswith("+"):
+            return
+        events = [one.envelope.data for one in fresh]
+        ids = {_canonical(one.user_id) for one in events if isinstance(one, MessageReceived) and one.user_id}
+        for user_id in ids - {"", contact.user_id and _canonical(contact.user_id)}:
+            await self._repository.link(str(user_id), contact.id)
+
+
+def _canonical(user_id: str) -> str:
+    """Empty for what is no id of theirs."""
+    try:
+        found = canonical(parse_address(user_id))
+    except UnusableAddress:
+        return ""
+    return "" if found.startswith("+") else found

@@ -1,0 +1,195 @@
+"""One person under two names, and a person who wants to be forgotten: on a MongoDB-wire server and in memory."""
+
+from typing import Any
+
+import pytest
+
+from kit import ids
+from kit.kafka.dead_letters import Position
+from kit.kafka.delivery import Delivery
+from kit.mongo import INDEXES
+from kit.service import Tools
+from processor.agent.client import Answer, Question
+from processor.repository import Repository
+from schemas.attributes import Envelope
+from schemas.contact import Contact
+from schemas.events import CloseRequested, EraseRequested, EraseSends, Event, SendRequested
+from tests.contracts.runs import run_of
+from tests.memory_mongo import MemoryMongo
+from tests.unit.processor.states import ADDRESS, CONTACT, NOW, completed, message
+from tests.unit.processor.turning import handler
+
+pytestmark = pytest.mark.stack
+USER = Contact("MX.9f3c2ab41d")
+
+
+class Agent:
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+
+    async def ask(self, question: Question) -> Answer:
+        self.asked.append(question)
+        return Answer([f"re: {question.text}"])
+
+    def drop(self, conversation: str) -> None:
+        """It has nothing to forget."""
+
+
+class World:
+    def __init__(self, database: Any, tools: Tools) -> None:
+        self.database = database
+        self.repository = Repository(database)
+        self.agent = Agent()
+        self.out: list[tuple[str, Envelope[Event]]] = []
+        self.forgotten: list[str] = []
+        self._turns = handler(self.repository, self.agent, self, tools, forget=self.forgotten.append)
+        self._offset = 0
+
+    async def publish(self, topic: str, envelope: Envelope[Event], **_: Any) -> None:
+        self.out.append((topic, envelope))
+
+    async def handle(self, event_id: str, event: Event, contact: Contact = CONTACT) -> None:
+        self._offset += 1
+        envelope = Envelope(event_id, "hilo/test", NOW, contact, event)
+        await self._turns.handle(run_of(Delivery(envelope, Position("contact.log", 0, self._offset))))
+
+    async def relayed(self) -> None:
+        """What was sent on to the log comes back, as Kafka would bring it."""
+        back = [envelope for topic, envelope in self.out if topic == "contact.log"]
+        self.out = [one for one in self.out if one[0] != "contact.log"]
+        for envelope in back:
+            await self.handle(envelope.id, envelope.data, envelope.contact)
+
+    async def everything(self) -> str:
+        found = [await self.database[name].find({}).to_list(None) for name in INDEXES]
+        return repr(found)
+
+    @property
+    def said(self) -> list[str]:
+        requests = [one.data for _, one in self.out if isinstance(one.data, SendRequested)]
+        return [part.text for one in requests for part in one.parts]
+
+
+@pytest.fixture(params=["wire", "memory"])
+def world(request: pytest.FixtureRequest, tools: Tools) -> World:
+    database: Any = request.getfixturevalue("wire_database") if request.param == "wire" else MemoryMongo()
+    return World(database, tools)
+
+
+async def test_a_number_and_an_id_seen_together_are_one_story(world: World) -> None:
+    await world.handle("SM1", message("soy Ana", user_id=USER))
+    hidden = message("¿y mi cita?", address=USER, user_id=USER, profile_name=None)
+    await world.handle("SM2", hidden, USER)
+    assert world.said == ["re: soy Ana"]
+    await world.relayed()
+    assert world.said == ["re: soy Ana", "re: ¿y mi cita?"]
+    assert "soy Ana" in world.agent.asked[1].history
+    requests = [one.data for _, one in world.out if isinstance(one.data, SendRequested)]
+    assert [(one.contact, one.to) for one in requests] == [(CONTACT, ADDRESS), (CONTACT, USER)]
+
+
+async def test_a_record_sent_on_ends_in_one_turn_however_often_it_comes(world: World) -> None:
+    await world.handle("SM1", message("hola", user_id=USER))
+    for _ in range(3):
+        await world.handle("SM2", message("uno", address=USER), USER)
+    await world.relayed()
+    await world.handle("SM2", message("uno", address=USER), USER)
+    assert world.said == ["re: hola", "re: uno"]
+    assert not [one for one in world.out if one[0] == "contact.log"]
+
+
+async def test_an_id_nobody_knows_has_a_story_of_its_own(world: World) -> None:
+    await world.handle("SM1", message("hola", address=USER, user_id=USER), USER)
+    assert world.said == ["re: hola"]
+
+
+async def test_what_an_id_began_before_the_link_can_still_be_closed(world: World) -> None:
+    await world.handle("SM1", message("hola", address=USER, user_id=USER), USER)
+    opened = await world.repository.open_conversation(USER, message().channel)
+    assert opened
+    await world.handle("SM2", message("ahora con número", user_id=USER))
+    await world.handle("c1", CloseRequested(conversation_id=opened.id, last_message_at=NOW), USER)
+    closed = await world.repository.conversation(opened.id)
+    assert closed
+    assert closed.status == "closed"
+
+
+async def test_a_new_number_of_the_same_id_is_followed(world: World) -> None:
+    other = Contact("+34600111222")
+    await world.handle("SM1", message("uno", user_id=USER))
+    await world.handle("SM2", message("dos", user_id=USER, address=other), other)
+    assert await world.repository.linked(USER) == other
+
+
+async def life(world: World) -> list[tuple[str, Event]]:
+    story: list[tuple[str, Event]] = [
+        ("call_1", completed(conversation_id="c1", call_summary="un secreto")),
+        ("SM1", message("mi clave es 1234", user_id=USER)),
+        ("SM2", message("otra cosa")),
+    ]
+    for event_id, event in story:
+        await world.handle(event_id, event)
+    return story
+
+
+async def test_who_is_erased_is_in_no_collection(world: World) -> None:
+    await life(world)
+    await world.handle("erase_1", EraseRequested(by="luis"))
+    left = await world.everything()
+    for trace in (CONTACT, ADDRESS, USER, "1234", "secreto", "Ana", "otra cosa"):
+        assert trace not in left
+    assert isinstance(world.out[-1][1].data, EraseSends)
+
+
+async def test_a_replay_of_who_was_erased_answers_nothing(world: World) -> None:
+    story = await life(world)
+    await world.handle("erase_1", EraseRequested(by="luis"))
+    said, before = list(world.said), await world.everything()
+    for event_id, event in [*story, ("erase_1", EraseRequested(by="luis"))]:
+        await world.handle(event_id, event)
+    assert (world.said, await world.everything()) == (said, before)
+
+
+async def test_who_writes_again_is_a_stranger_above_the_fence(world: World) -> None:
+    await life(world)
+    await world.handle("erase_1", EraseRequested(by="luis"))
+    await world.handle("SM9", message("hola otra vez"))
+    request = world.out[-2][1].data if isinstance(world.out[-2][1].data, SendRequested) else world.out[-1][1].data
+    assert isinstance(request, SendRequested)
+    assert request.seq == 5
+    assert world.agent.asked[-1].history == ""
+    assert world.agent.asked[-1].prior_call == ""
+
+
+async def test_somebody_unknown_can_be_erased(world: World) -> None:
+    await world.handle("erase_1", EraseRequested(by="luis"))
+    assert (await world.repository.contact(CONTACT)).seq == 1
+
+
+class Torn(Exception):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("step", range(1, 16))
+async def test_an_erasure_torn_anywhere_is_finished_by_the_next(tools: Tools, step: int) -> None:
+    store = MemoryMongo()
+    world = World(store, tools)
+    await life(world)
+    left = [step]
+
+    async def io() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Torn
+
+    mortal = World(store.seen_by(io), tools)
+    try:
+        await mortal.handle("erase_1", EraseRequested(by="luis"))
+    except Torn:
+        await world.handle("erase_1", EraseRequested(by="luis"))
+    text = await world.everything()
+    assert CONTACT not in text
+    assert "1234" not in text
+    turns = await store.turns.find({}).to_list(None)
+    assert {turn["contact"] for turn in turns} == {ids.erased_id(CONTACT)}
+    assert all(turn["done"] for turn in turns)
