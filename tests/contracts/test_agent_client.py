@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from kit.clock import SystemClock
 from kit.metrics import Metrics
-from processor.agent.client import AgentUnavailableError, Answer, PersistentAgent, Question
+from processor.agent.client import AgentUnavailableError, Answer, PersistentAgent, Progress, Question
 from processor.agent.context import prior_call
 from processor.agent.elevenlabs import ElevenLabsAgent
 from processor.agent.errors import AgentError
@@ -125,6 +125,14 @@ async def test_without_the_complete_event_a_pause_ends_the_answer(sim: ElevenLab
 )
 async def test_awkward_answers(sim: ElevenLabsSimulator, text: str, messages: list[str]) -> None:
     assert (await once(sim).ask(question(text))).messages == messages
+
+
+@pytest.mark.parametrize(("text", "ran"), [("hola", False), ("quiero hablar con una persona", True)])
+async def test_a_tool_that_runs_is_told_at_once(sim: ElevenLabsSimulator, text: str, ran: bool) -> None:
+    """Whoever would throw the draft away must know that it has had effects."""
+    progress = Progress()
+    await once(sim).ask(question(text, progress=progress))
+    assert progress.tools is ran
 
 
 async def test_a_tool_call_is_answered(sim: ElevenLabsSimulator) -> None:
