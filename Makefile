@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV     := .venv/bin/uv
 RUN    := .venv/bin/
 READY  := .venv/.synced
+MANY   := -n auto --maxprocesses 4 --timeout 7200
 
 .DEFAULT_GOAL := help
 .PHONY: help sandbox demo test prove bench check format lock
@@ -31,8 +32,9 @@ test: $(READY)  ## every test, on as many cores as there are
 	@$(RUN)pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 prove: $(READY)  ## property tests with the large counts
-	@HILO_WORLDS=10000 $(RUN)pytest tests/properties --ignore tests/properties/sender --timeout 3600 $(ARGS)
-	@HILO_WORLDS=20000 $(RUN)pytest tests/properties/sender -n auto --maxprocesses 4 --timeout 3600 $(ARGS)
+	@HILO_WORLDS=10000 HILO_TAKE_OVERS=100000 $(RUN)pytest tests/properties --ignore tests/properties/sender $(MANY) $(ARGS)
+	@HILO_WORLDS=20000 $(RUN)pytest tests/properties/sender $(MANY) $(ARGS)
+	@HILO_FORMS=100000 $(RUN)pytest tests/unit/ingress/test_fuzz.py --timeout 3600 $(ARGS)
 
 bench: $(READY)  ## benchmarks, both arms in one run; BENCH=name for one
 	@$(RUN)python -m tests.bench $(BENCH)

@@ -1,28 +1,24 @@
-"""Twilio's webhooks: is it really Twilio, and what does it say?
+"""What Twilio's webhooks say: form → event.
 
-Facts: `X-Twilio-Signature` is an HMAC over the URL as Twilio requested it, byte for byte, and every form field, empty
-ones included (Twilio docs, "Webhooks security"). `MessageType` says what came, not `Body`: a document's `Body` is its
-file name, a location's is empty.
+`MessageType` says what came, not `Body`: a document's `Body` is its file name, a location's is empty.
 """
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
-from starlette.datastructures import ImmutableMultiDict
-from starlette.types import Scope
-from twilio.request_validator import RequestValidator
 
+from ingress.forms import Form
 from schemas.contact import UnusableAddress, canonical, parse_address
 from schemas.events import Button, Location, Media, MessageReceived, StatusChanged
 
-__all__ = ["Form", "Refused", "Signature", "message_received", "parse_form", "status_changed"]
+__all__ = ["Refused", "message_received", "status_changed"]
 
-Form = ImmutableMultiDict[str, str]
 SEND_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+NUMBER = re.compile(r"[0-9]{1,9}")  # int() refuses 5,000 digits, and MongoDB twenty
+MEDIA = re.compile(r"Media(Url|ContentType)[0-9]")
 PLAIN = {
     "MessageSid", "SmsMessageSid", "SmsSid", "SmsStatus", "AccountSid", "ApiVersion", "From", "To", "Body", "NumMedia",
     "NumSegments", "MessageType", "ProfileName", "ExternalUserId", "OptOutType", "ButtonText", "ButtonPayload",
@@ -32,28 +28,6 @@ PLAIN = {
 
 class Refused(Exception):
     """Properly signed, and still not for us; the reason is safe to log."""
-
-
-class Signature:
-    """Checks against the configured public URL, never against `Host`; several tokens during a rotation."""
-
-    def __init__(self, public_base_url: str, tokens: Iterable[str]) -> None:
-        self._base = public_base_url
-        self._validators = [RequestValidator(token) for token in tokens]
-
-    def holds(self, scope: Scope, form: Form, signature: str) -> bool:
-        """Never raises, whatever the header holds."""
-        query = scope["query_string"].decode("latin-1")
-        url = self._base + scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-        try:
-            return any(validator.validate(url, form, signature) for validator in self._validators)
-        except (TypeError, ValueError, IndexError):
-            return False
-
-
-def parse_form(body: bytes) -> Form:
-    """Empty values are kept: they are signed too. Raises ValueError for bytes that are no form."""
-    return ImmutableMultiDict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=1000))
 
 
 def message_received(form: Form, received_at: datetime) -> MessageReceived:
@@ -84,7 +58,7 @@ def _message(form: Form, address: str, channel: str, received_at: datetime) -> M
         profile_name=form.get("ProfileName") or None,
         user_id=(form.get("ExternalUserId") or "").removeprefix("whatsapp:") or None,
         opt_out_type=form.get("OptOutType") or None,
-        fields={name: value for name, value in form.items() if name not in PLAIN and not name.startswith("Media")},
+        fields={name: value for name, value in form.items() if name not in PLAIN and not MEDIA.fullmatch(name)},
         received_at=received_at,
     )
 
@@ -103,12 +77,16 @@ def status_changed(form: Form, query: Mapping[str, str], received_at: datetime) 
         message_sid=form["MessageSid"],
         status=status,
         send_id=send if SEND_ID.fullmatch(send) else None,
-        attempt=int(attempt) if attempt.isdecimal() else None,
+        attempt=_number(attempt),
         address=canonical(address),
-        error_code=int(code) if code.isdecimal() else None,
+        error_code=_number(code),
         error_message=form.get("ChannelStatusMessage") or form.get("ErrorMessage") or None,
         received_at=received_at,
     )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if NUMBER.fullmatch(text) else None
 
 
 def _kind(form: Form) -> str:
@@ -119,7 +97,7 @@ def _kind(form: Form) -> str:
 
 
 def _media(form: Form) -> list[Media]:
-    count = int(form["NumMedia"]) if form.get("NumMedia", "").isdecimal() else 0
+    count = _number(form.get("NumMedia", "")) or 0
     found = [(form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(min(count, 10))]
     return [Media(url=url, content_type=kind) for url, kind in found if url]
 

@@ -2,14 +2,17 @@
 
 from datetime import timedelta
 
+from janitor.gaps import Gaps
 from janitor.settings import JanitorSettings
 from janitor.sweep import Sweep
+from kit.http import PooledClient
 from kit.kafka.broker import client_options
 from kit.kafka.outlet import Outlet
 from kit.mongo import Mongo
 from kit.probes import HttpServer, probes
 from kit.reads import Reads
 from kit.service import Service, Tools, run
+from kit.twilio import Twilio
 
 __all__ = ["build", "main"]
 
@@ -25,7 +28,19 @@ def build(settings: JanitorSettings, tools: Tools) -> Service:
         idle=timedelta(hours=settings.close_after_h),
         every=timedelta(seconds=settings.sweep_every_s),
     )
-    service.parts = (HttpServer(probes(service), settings.health_port, "HEALTH_PORT"), outlet, mongo, sweep)
+    http = PooledClient(concurrency=4)
+    gaps = Gaps(
+        Twilio(settings, http),
+        Reads(mongo.database),
+        outlet,
+        tools,
+        channels=settings.twilio_whatsapp_numbers,
+        every=timedelta(seconds=settings.gap_every_s),
+        overlap=timedelta(seconds=settings.gap_overlap_s),
+        lookback=timedelta(hours=settings.gap_lookback_h),
+    )
+    server = HttpServer(probes(service), settings.health_port, "HEALTH_PORT")
+    service.parts = (server, outlet, mongo, http, sweep, gaps)
     return service
 
 

@@ -3,10 +3,12 @@
 Label values are bounded: topics, outcomes, states, codes; never a contact, never an id.
 """
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 __all__ = ["DEFINITIONS", "Definition", "MetricName", "Metrics"]
 
@@ -38,6 +40,7 @@ MetricName = Literal[
     "hilo_reconciled_total",
     "hilo_close_requests_total",
     "hilo_sweep_seconds",
+    "hilo_repaired_total",
 ]
 
 
@@ -82,6 +85,7 @@ DEFINITIONS: dict[MetricName, Definition] = {
     "hilo_reconciled_total": Definition("counter", "messages asked after at Twilio, by what came of it", ("result",)),
     "hilo_close_requests_total": Definition("counter", "close requests emitted by the janitor", ()),
     "hilo_sweep_seconds": Definition("histogram", "one sweep of the janitor", ()),
+    "hilo_repaired_total": Definition("counter", "messages found in Twilio's list whose webhook never came", ()),
 }
 
 
@@ -113,5 +117,9 @@ class Metrics:
         (metric.labels(**labels) if labels else metric).observe(seconds)
 
     def text(self) -> bytes:
-        """The exposition that Prometheus scrapes."""
-        return generate_latest(self.registry)
+        """The exposition that Prometheus scrapes: of all workers, where a service has several (kit/workers.py)."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)

@@ -53,6 +53,12 @@ class Reads:
             cursor = self._database.turns.find({"events": {"$in": events}})
             return [TurnDocument.from_mongo(one) async for one in cursor]
 
+    async def decided(self, events: list[str]) -> set[str]:
+        """Those of `events` that a turn covers."""
+        with store_errors():
+            cursor = self._database.turns.find({"events": {"$in": events}}, {"events": 1})
+            return {event async for one in cursor for event in one["events"]} & set(events)
+
     async def sends(self, ids: list[str]) -> dict[str, SendDocument]:
         with store_errors():
             cursor = self._database.sends.find({"_id": {"$in": ids}})

@@ -7,17 +7,17 @@ The package's own client is not used for this: its async side ignores timeouts a
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Literal
 
-from kit.errors import NoAnswer
+from kit.errors import NoAnswer, TwilioDown
 from kit.http import Answer, PooledClient
 from kit.settings import TwilioSettings
 from schemas.contact import to_wire
 
-__all__ = ["Created", "Fetched", "Listed", "Twilio"]
+__all__ = ["Created", "Fetched", "Listed", "Received", "Twilio"]
 
 Class = Literal["ACCEPTED", "NOT_SENT", "REJECTED", "CONFIG", "UNKNOWN"]
 TYPING_S = 2.0  # nobody waits for it
@@ -54,6 +54,21 @@ class Fetched:
     status: str
     code: int | None = None
     detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A client's message as Twilio's list has it: without what only its webhook told (buttons, places, names)."""
+
+    sid: str
+    address: str
+    channel: str
+    body: str
+    media: int
+    at: datetime
+
+
+PAGE = 1000  # the most that Twilio gives at once
 
 
 class Twilio:
@@ -101,6 +116,36 @@ class Twilio:
         except (KeyError, TypeError, ValueError):
             raise NoAnswer("the list is cut, or no list", sent=True) from None
 
+    async def received(self, *, channel: str, since: datetime) -> list[Received]:
+        """What clients wrote to `channel` since then, newest first, all pages of it. Raises TwilioDown."""
+        since_text = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        params: dict[str, str] | None = {"To": to_wire(channel), "DateSent>": since_text, "PageSize": str(PAGE)}
+        url, found = self._messages, []
+        while url:
+            body = await self._listing(url, params)
+            found += [_received(one) for one in body["messages"] if one["direction"] == "inbound"]
+            url, params = self._next(body.get("next_page_uri")), None
+        return found
+
+    async def media_of(self, sid: str) -> list[tuple[str, str]]:
+        """(URL, content type) of a message's files, as its webhook would have given them. Raises TwilioDown."""
+        url = f"{self._messages.removesuffix('.json')}/{sid}/Media"
+        body = await self._listing(f"{url}.json", None)
+        return [(f"{url}/{one['sid']}", one["content_type"]) for one in body["media_list"]]
+
+    def _next(self, uri: str | None) -> str:
+        return f"{self._messages.partition('/2010-04-01/')[0]}{uri}" if uri else ""
+
+    async def _listing(self, url: str, params: Mapping[str, str] | None) -> dict[str, Any]:
+        try:
+            answer = await self._http.request("GET", url, params=params, auth=self._auth)
+        except NoAnswer as error:
+            raise TwilioDown(f"no list: {error}") from None
+        body = _json(answer)
+        if not answer.ok or not body:
+            raise TwilioDown(f"no list: HTTP {answer.status}", _retry_after(answer))
+        return body
+
     async def fetch(self, sid: str) -> Fetched | None:
         """One message as it stands; None where Twilio has forgotten it. Raises NoAnswer."""
         url = f"{self._messages.removesuffix('.json')}/{sid}.json"
@@ -139,6 +184,17 @@ class Twilio:
 def _listed(one: dict[str, Any]) -> Listed:
     created = parsedate_to_datetime(one["date_created"])
     return Listed(one["sid"], one["body"] or "", one["status"], one["direction"], created)
+
+
+def _received(one: dict[str, Any]) -> Received:
+    return Received(
+        sid=one["sid"],
+        address=one["from"],
+        channel=one["to"],
+        body=one["body"] or "",
+        media=int(one["num_media"] or 0),
+        at=parsedate_to_datetime(one["date_created"]),
+    )
 
 
 def _unusable(answer: Answer) -> NoAnswer:

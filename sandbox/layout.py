@@ -86,6 +86,7 @@ class Layout:
             "DEFAULT_AGENT_ID": AGENT,
             "GREETING_TEMPLATE_SID": GREETING_TEMPLATE_SID,
             "API_TOKEN": self.api_token,
+            "UVICORN_WORKERS": "1",
             "SWEEP_EVERY_S": str(self.sweep_every_s),
             "HILO_CLOCK_FILE": str(self.clock_file),
         }

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import tracing
+from kit import logs, tracing
 from kit.kafka import topics
 from kit.kafka.outlet import Outlet
 from kit.metrics import Metrics
@@ -21,6 +22,12 @@ from kit.settings import KafkaSettings, MongoSettings
 from sandbox.stack.stack import Stack
 
 PARTITIONS = 3
+# A phone number in any spelling that has a sign, and the secrets that tests and simulators use.
+TELLTALE = re.compile(
+    r"(\+|%2B|whatsapp:|whatsapp%3A)\d{7}"
+    r"|s3cret|simulated-auth-token|wsec_sim|sk_sim|(first|second)-api-token|sekreto",
+    re.IGNORECASE,
+)
 
 
 def pytest_configure() -> None:
@@ -83,15 +90,32 @@ def _spans() -> None:
     tracing.configure()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _lines() -> logging.Formatter:
+    """Logs as a service makes them; pytest keeps its own handlers."""
+    logging.getLogger().setLevel(logging.INFO)
+    logs.hush()
+    return logs.structure("test")
+
+
 @pytest.fixture(autouse=True)
-def _no_unexpected_errors(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """A test in which something of ours logged an ERROR has failed, unless it says that it expects one."""
+def _logs_are_fit_to_be_read(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, _lines: logging.Formatter
+) -> Iterator[None]:
+    """No line of any test shows a phone number or a secret; none is an ERROR unless the test says it expects one."""
     yield
+    records = [one for phase in ("setup", "call") for one in caplog.get_records(phase)]
+    shown = [line for line in (_lines.format(record) for record in records) if TELLTALE.search(line)]
+    assert not shown, shown
     if request.node.get_closest_marker("expects_errors"):
         return
-    ours = ("ingress", "processor", "sender", "janitor", "kit", "turns", "delivery", "subscriber", "dead_letters")
-    found = [one for one in caplog.get_records("call") if one.levelno >= logging.ERROR and one.name in ours]
+    found = [one for one in caplog.get_records("call") if one.levelno >= logging.ERROR and ours(one)]
     assert not found, [one.getMessage() for one in found]
+
+
+def ours(record: logging.LogRecord) -> bool:
+    """A line of ours, or one about a handler of ours that broke."""
+    return isinstance(record.msg, logs.Finished) or record.name == "uvicorn.error"
 
 
 @pytest.fixture(scope="session")

@@ -266,6 +266,7 @@ async def test_after_three_faults_the_agent_is_unavailable(sim: ElevenLabsSimula
     assert spent.value.reason == "transient in sent: connection lost"
 
 
+@pytest.mark.expects_errors
 async def test_1008_is_not_asked_again(sim: ElevenLabsSimulator, clock: FakeClock) -> None:
     fault = sim.fault("close", "before_reply", code=1008, reason="bad", times=None)
     with pytest.raises(AgentUnavailableError) as spent:

@@ -127,9 +127,10 @@ class Told:
         return self.metrics.registry.get_sample_value("hilo_agent_attempts_total", {"result": result}) or 0
 
 
+@pytest.mark.expects_errors
 @pytest.mark.parametrize(("at", "do", "kind", "attempts"), ROWS)
 async def test_a_fault_that_stays(
-    sim: ElevenLabsSimulator, at: Any, do: dict[str, Any], kind: str, attempts: int, capsys: pytest.CaptureFixture[str]
+    sim: ElevenLabsSimulator, at: Any, do: dict[str, Any], kind: str, attempts: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     fault = sim.fault(at=at, times=None, **do)
     told = Told(sim)
@@ -138,7 +139,7 @@ async def test_a_fault_that_stays(
     assert (end.kind, end.attempts, fault.fired) == (kind, attempts, attempts)
     assert told.counted(kind) == attempts
     level = "error" if kind in {"quota", "config"} else "warning"
-    written = capsys.readouterr().out
+    written = caplog.text
     assert level in written
     assert SECRET not in written + end.reason
 

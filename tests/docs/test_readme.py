@@ -17,7 +17,7 @@ from schemas.events import Event
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EVERY = {"ingress", "processor", "sender", "janitor"}
-GROUPS = {"all": EVERY, "webhooks": EVERY - {"janitor"}}
+GROUPS = {"all": EVERY}
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")

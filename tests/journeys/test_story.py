@@ -15,6 +15,7 @@ import pytest
 
 from sandbox.layout import Layout
 from sandbox.stack.ports import port_taken
+from tests.conftest import TELLTALE
 from tests.running import eventually
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
@@ -80,12 +81,23 @@ async def test_the_demo_is_seen_from_outside_and_ctrl_c_leaves_nothing_behind(tm
             assert all(step["seen"] for step in told["steps"])
         await _operators(layout)
         await _close(layout)
+        _logs_are_fit_to_be_read(layout)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
         assert time.monotonic() - began < 15
         assert listening(layout) == []
         assert not Path(layout.data).exists()  # noqa: ASYNC240
+
+
+def _logs_are_fit_to_be_read(layout: Layout) -> None:
+    """No line that any service wrote shows a phone number or a secret."""
+    for service in ("ingress", "processor", "sender", "janitor"):
+        written = (Path(layout.data) / "logs" / f"{service}.log").read_text()
+        assert '"event": "ready"' in written
+        shown = [line for line in written.splitlines() if TELLTALE.search(line)]
+        assert shown == []
+        assert not any(secret in written for secret in (layout.auth_token, layout.api_token))
 
 
 async def _operators(layout: Layout) -> None:

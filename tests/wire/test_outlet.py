@@ -1,6 +1,9 @@
 """A send ends in an acknowledgement or in an error, also with the broker away; the outlet comes back by itself."""
 
+import asyncio
+import gc
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from sandbox.stack.kafka import KafkaServer
 from sandbox.stack.ports import free_ports
 from schemas.attributes import WireRecord
 from schemas.topics import CONTACT_LOG, DEAD_LETTERS
+from tests.mock_cluster import mock_cluster
 from tests.running import eventually, records
 
 RECORD = WireRecord(b"key", b"value", [("name", b"v")])
@@ -64,6 +68,51 @@ async def test_a_broker_that_dies_is_an_error_in_time_and_one_that_returns_is_us
         began = time.monotonic()
         await outlet.stop()
         assert time.monotonic() - began < 7
+
+
+@pytest.mark.parametrize("fault", ["down", "slow"])
+async def test_refusing_thousands_costs_no_memory(tools: Tools, fault: str) -> None:
+    """Whether connections break or nothing is answered any more: what was given up is not kept."""
+    async with mock_cluster() as cluster:
+        cluster.create_topic(CONTACT_LOG.name, 3)
+        outlet = Outlet({"bootstrap_servers": cluster.bootstrap_servers}, "", tools.clock, tools.metrics)
+        await outlet.start()
+        await outlet.wait_ready(10)
+        await outlet.publish_record(CONTACT_LOG.name, RECORD)
+        cluster.down() if fault == "down" else cluster.slow(5)
+        await refused(outlet, 500)
+        tracemalloc.start()
+        await refused(outlet, 500)
+        before = traced()
+        await refused(outlet, 5000)
+        grown = traced() - before
+        tracemalloc.stop()
+        cluster.up() if fault == "down" else cluster.slow(0)
+        await eventually(lambda: publishes(outlet), "a send after the fault", within=30)
+        await outlet.stop()
+    assert grown < 500_000, f"{grown} bytes for 5000 refused records of 2 kB"
+
+
+async def refused(outlet: Outlet, count: int) -> None:
+    """A hundred at once, so often that there were `count`."""
+    big = WireRecord(b"key", b"x" * 2000)
+    for _ in range(count // 100):
+        sends = [outlet.publish_record(CONTACT_LOG.name, big, deadline=0.1) for _ in range(100)]
+        errors = await asyncio.gather(*sends, return_exceptions=True)
+        assert all(isinstance(error, BrokerDown) for error in errors)
+
+
+async def publishes(outlet: Outlet) -> bool:
+    try:
+        await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=2)
+    except BrokerDown:
+        return False
+    return True
+
+
+def traced() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
 
 
 async def test_without_a_broker_it_starts_at_once_and_refuses_at_once(tools: Tools) -> None:

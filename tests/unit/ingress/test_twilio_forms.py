@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ingress.twilio import Form, Refused, message_received, parse_form, status_changed
+from ingress.forms import Form, parse_form
+from ingress.twilio import Refused, message_received, status_changed
 from schemas.events import Button, Location, Media, MessageReceived
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -303,7 +304,7 @@ def test_a_status_we_cannot_use_is_refused(fields: dict[str, str]) -> None:
     ],
 )
 def test_a_form_is_read_whole(body: bytes, items: list[tuple[str, str]]) -> None:
-    assert parse_form(body).multi_items() == items
+    assert parse_form(body).pairs == items
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"&".join(b"a%d=1" % n for n in range(1001))])

@@ -1,5 +1,6 @@
 """Logs: one JSON line each, the wanted keys, no phone number anywhere."""
 
+import asyncio
 import io
 import json
 import logging
@@ -7,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from kit import logs
 from kit.tracing import span
@@ -32,7 +32,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root.setLevel(level)
     for name, before in quiet.items():
         logging.getLogger(name).setLevel(before)
-    structlog.reset_defaults()
+    logs.structure("test")
 
 
 @pytest.fixture
@@ -95,6 +95,7 @@ def test_a_librarys_message_is_masked_too(lines: Lines) -> None:
     assert (line["service"], line["level"]) == ("sender", "warning")
 
 
+@pytest.mark.expects_errors
 def test_an_exceptions_text_is_masked_too(lines: Lines) -> None:
     try:
         int(f"bad number {PHONE}")
@@ -124,3 +125,28 @@ def test_a_line_inside_a_span_names_its_trace(lines: Lines) -> None:
 def test_letters_are_written_as_letters(written: io.StringIO) -> None:
     logs.get_log("x").info("¡Hola! 👋")
     assert "¡Hola! 👋" in written.getvalue()
+
+
+async def test_lines_of_one_turn_of_the_loop_are_one_write(
+    written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[str] = []
+    monkeypatch.setattr(written, "write", writes.append)
+    for number in range(3):
+        logs.get_log("x").info("said", number=number)
+    assert writes == []
+    await asyncio.sleep(0)
+    assert [json.loads(line)["number"] for line in writes[0].splitlines()] == [0, 1, 2]
+    assert len(writes) == 1
+
+
+async def test_a_warning_is_written_at_once_and_in_order(written: io.StringIO) -> None:
+    logs.get_log("x").info("first")
+    logs.get_log("x").warning("second")
+    assert [json.loads(line)["event"] for line in written.getvalue().splitlines()] == ["first", "second"]
+
+
+async def test_what_a_stopped_loop_left_is_written_at_the_end(written: io.StringIO) -> None:
+    logs.get_log("x").info("last words")
+    logging.getLogger().handlers[0].flush()  # as logging.shutdown does at exit
+    assert "last words" in written.getvalue()

@@ -104,7 +104,7 @@ def test_help_lists_what_works() -> None:
     shown = runner.invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert shown.exit_code == 0
     assert {name for name in COMMANDS | OPERATORS if name not in shown.output} == set()
-    later = {"explain", "deadletters", "takeover", "handback", "export", "erase"}
+    later = {"explain", "deadletters", "export", "erase"}
     assert {name for name in later if f" {name} " in shown.output} == set()
 
 

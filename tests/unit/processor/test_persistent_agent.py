@@ -69,6 +69,7 @@ async def test_three_attempts_back_off_from_two_seconds(clock: FakeClock, metric
     assert 4.0 <= second <= 4.8
 
 
+@pytest.mark.expects_errors
 @pytest.mark.parametrize("kind", ["config", "quota", "blocked"])
 async def test_what_asking_again_cannot_mend_is_asked_once(kind: Kind, clock: FakeClock, metrics: Metrics) -> None:
     agent = Scripted(failure(kind))

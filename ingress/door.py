@@ -1,0 +1,77 @@
+"""The way in: webhooks go straight to their handlers, everything else to the API.
+
+Twilio's webhooks come by the thousand a second and have one shape; a router, dependency injection and their middlewares
+would cost more than the signature check and Kafka together (docs/ingress.md has the figures).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ingress.bodies import MAX_BODY, Problem, problem_response, read_body
+from kit.logs import get_log
+from kit.service import Tools
+from kit.tracing import span
+
+__all__ = ["Call", "Door", "Endpoint"]
+
+
+@dataclass
+class Call:
+    """One request to a webhook."""
+
+    scope: Scope
+    receive: Receive
+
+    @property
+    def path(self) -> str:
+        path: str = self.scope["path"]
+        return path
+
+    @cached_property
+    def headers(self) -> dict[bytes, bytes]:
+        """By lower-case name; the last one where a name is repeated."""
+        return dict(self.scope["headers"])
+
+    async def body(self, content_type: bytes, limit: int = MAX_BODY) -> bytes:
+        """Raises Problem 415 for another content type and 413 above `limit` bytes, before reading more than that."""
+        if self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != content_type:
+            raise Problem(415, f"send {content_type.decode()}")
+        return await read_body(self.headers, self.receive, limit)
+
+
+Endpoint = Callable[[Call], Awaitable[Response]]
+
+
+class Door:
+    """Counts every answer of a webhook, the refusals too. A handler that breaks is a 500 without a word about why."""
+
+    def __init__(self, webhooks: Mapping[str, Endpoint], rest: ASGIApp, tools: Tools) -> None:
+        self._webhooks = webhooks
+        self._rest = rest
+        self._tools = tools
+        self._log = get_log("webhooks")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self._webhooks.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None:
+            await self._rest(scope, receive, send)
+            return
+        with span(scope["path"]):
+            response = await self._answer(endpoint, Call(scope, receive))
+        self._tools.metrics.count("hilo_webhooks_total", route=scope["path"], status=str(response.status_code))
+        await response(scope, receive, send)
+
+    async def _answer(self, endpoint: Endpoint, call: Call) -> Response:
+        if call.scope["method"] != "POST":
+            return problem_response(Problem(405, "send POST"))
+        try:
+            return await endpoint(call)
+        except Problem as problem:
+            return problem_response(problem)
+        except Exception:  # noqa: BLE001  # Twilio repeats it after a 5xx; a person sees the log
+            self._log.exception("webhook failed", route=call.path)
+            return problem_response(Problem(500, "this is our fault: try again"))
