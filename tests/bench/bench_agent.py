@@ -9,8 +9,9 @@ What this cannot tell apart is a message that lies in the socket because the sim
 as ours. So does what this process waits for the processor it shares (`bare_sleep_late`).
 
 It once said 190 ms at the 99th percentile. That was the simulator's garbage collector: a full collection stopped its
-loop for 114 ms (four of them, 247 ms in 35 s). Both runs within two minutes, pooled: 60 ms with CPython's thresholds,
-10 ms with those that every service here has (`over_1s`). The simulator as a process has them since.
+loop for 114 ms, four of them in 35 s. Three pairs of runs, pooled, `over_1s`: 60, 195 and 54 ms with CPython's own
+thresholds (other work ran beside the second), 10, 11 and 9 ms with those that every service here has. The simulator as
+a process has them since.
 
 Of five turns of a conversation the first needs a socket, so 80 % is the most that can be reused here.
 """
