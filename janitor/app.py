@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from janitor.gaps import Gaps
+from janitor.invariants import Invariants
 from janitor.settings import JanitorSettings
 from janitor.sweep import Sweep
 from kit.http import PooledClient
@@ -39,8 +40,10 @@ def build(settings: JanitorSettings, tools: Tools) -> Service:
         overlap=timedelta(seconds=settings.gap_overlap_s),
         lookback=timedelta(hours=settings.gap_lookback_h),
     )
+    every = timedelta(seconds=settings.invariants_every_s)
+    invariants = Invariants(Reads(mongo.database), settings, tools, every)
     server = HttpServer(probes(service), settings.health_port, "HEALTH_PORT")
-    service.parts = (server, outlet, mongo, http, sweep, gaps)
+    service.parts = (server, outlet, mongo, http, sweep, gaps, invariants)
     return service
 
 

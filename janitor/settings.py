@@ -8,6 +8,7 @@ __all__ = ["JanitorSettings"]
 class JanitorSettings(KafkaSettings, MongoSettings, TwilioSettings):
     close_after_h: float = Field(default=24, gt=0, description="h without a message; fractions allowed")
     sweep_every_s: float = Field(default=3600, gt=0, description="s between sweeps; fractions allowed")
+    invariants_every_s: float = Field(default=300, gt=0, description="s between looks at what must always be true")
     gap_every_s: float = Field(
         default=300, gt=0, description="s between looks at Twilio's list; so late is a message whose webhook was lost"
     )

@@ -41,6 +41,7 @@ MetricName = Literal[
     "hilo_close_requests_total",
     "hilo_sweep_seconds",
     "hilo_repaired_total",
+    "hilo_invariant_broken",
 ]
 
 
@@ -86,6 +87,7 @@ DEFINITIONS: dict[MetricName, Definition] = {
     "hilo_close_requests_total": Definition("counter", "close requests emitted by the janitor", ()),
     "hilo_sweep_seconds": Definition("histogram", "one sweep of the janitor", ()),
     "hilo_repaired_total": Definition("counter", "messages found in Twilio's list whose webhook never came", ()),
+    "hilo_invariant_broken": Definition("gauge", "what breaks an invariant of the data now", ("invariant",)),
 }
 
 
@@ -110,6 +112,11 @@ class Metrics:
         metric = self._metrics[name]
         assert isinstance(metric, Counter)  # noqa: S101  # DEFINITIONS and the caller disagree: a bug of ours
         (metric.labels(**labels) if labels else metric).inc()
+
+    def set(self, name: MetricName, value: float, **labels: str) -> None:
+        metric = self._metrics[name]
+        assert isinstance(metric, Gauge)  # noqa: S101
+        (metric.labels(**labels) if labels else metric).set(value)
 
     def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
         metric = self._metrics[name]

@@ -30,7 +30,13 @@ class Index:
 
 # Hot paths look up by `_id` or by one unique field: all that the embedded server answers from an index.
 INDEXES: Mapping[str, Sequence[Index]] = {
-    "turns": (Index("events"), Index("slot"), Index("rev"), Index("undone_since", unique=False, sparse=True)),
+    "turns": (
+        Index("events"),
+        Index("slot"),
+        Index("rev"),
+        Index("undone_since", unique=False, sparse=True),
+        Index("decided_at", unique=False),
+    ),
     "contacts": (Index("rev"), Index("linked_to", unique=False, sparse=True)),
     "conversations": (Index("open_key", sparse=True), Index("rev"), Index("contact", unique=False)),
     "messages": (Index("conversation_id", unique=False),),

@@ -1,6 +1,7 @@
 """Reading the stores from outside their writer: commands, the ingress' read routes, the janitor."""
 
 from datetime import datetime
+from typing import Any
 
 from kit.ids import fence_id
 from kit.mongo import Database, store_errors
@@ -14,6 +15,9 @@ from schemas.documents import (
 )
 
 __all__ = ["Reads"]
+
+OPEN = {"open_key": {"$exists": True}}
+"""Answered from the sparse index, which holds open conversations only."""
 
 
 class Reads:
@@ -79,7 +83,40 @@ class Reads:
     async def idle_since(self, moment: datetime) -> list[ConversationDocument]:
         """Open conversations, escalated ones too, in which nothing happened since `moment`."""
         with store_errors():
-            cursor = self._database.conversations.find(
-                {"last_message_at": {"$lt": moment}, "status": {"$in": ["active", "escalated"]}}
-            )
+            cursor = self._database.conversations.find({**OPEN, "last_message_at": {"$lt": moment}})
             return [ConversationDocument.from_mongo(one) async for one in cursor]
+
+    async def open_twice(self, limit: int) -> list[str]:
+        """Contacts with two open conversations on one channel: the unique index would have to be gone."""
+        group = {"_id": {"contact": "$contact", "channel": "$channel"}, "count": {"$sum": 1}}
+        stages: list[dict[str, Any]] = [
+            {"$match": OPEN},
+            {"$group": group},
+            {"$match": {"count": {"$gt": 1}}},
+            {"$limit": limit},
+        ]
+        with store_errors():
+            found = await self._database.conversations.aggregate(stages).to_list(None)
+        return [one["_id"]["contact"] for one in found]
+
+    async def unfinished_turns(self, before: datetime, limit: int) -> list[str]:
+        """Ids of turns that were decided before, and not all that follows from them is stored and published."""
+        with store_errors():
+            cursor = self._database.turns.find({"undone_since": {"$lt": before}}, {"_id": 1}).limit(limit)
+            return [one["_id"] async for one in cursor]
+
+    async def unsent_parts(self, after: datetime, before: datetime, limit: int) -> list[str]:
+        """Ids of parts that were decided between the two, and that the sender has no row for."""
+        with store_errors():
+            cursor = self._database.turns.find({"decided_at": {"$gte": after, "$lt": before}}, {"outbound": 1})
+            decided = [event async for one in cursor for event in one.get("outbound", ())]
+            parts = [part["send_id"] for event in decided for part in event["data"].get("parts", ())]
+            known = {one["_id"] async for one in self._database.sends.find({"_id": {"$in": parts}}, {"_id": 1})}
+        return [part for part in parts if part not in known][:limit]
+
+    async def unattended(self, before: datetime, limit: int) -> list[str]:
+        """Ids of taken-over conversations whose client has waited for a person since before that moment."""
+        query = {**OPEN, "status": "escalated", "last_message_at": {"$lt": before}}
+        with store_errors():
+            found = [ConversationDocument.from_mongo(one) async for one in self._database.conversations.find(query)]
+        return [one.id for one in found if one.lines and one.lines[-1].role == "client"][:limit]

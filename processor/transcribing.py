@@ -8,7 +8,7 @@ from processor.hearing import TranscriptionFailed
 
 __all__ = ["ElevenLabsTranscriber"]
 
-MODEL = "scribe_v1"
+MODEL = "scribe_v2"  # the one the official SDK names in its examples
 TOTAL_S, CONNECT_S = 20.0, 3.0  # a voice note of a few minutes; the client waits meanwhile
 
 

@@ -1,6 +1,7 @@
 """How far each group of ours is behind, read from the broker."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -9,7 +10,9 @@ from kit.kafka.topics import admin
 from kit.settings import KafkaSettings
 from schemas.topics import TOPICS, Topic
 
-__all__ = ["GroupLag", "lags"]
+__all__ = ["GroupLag", "Waiting", "lags", "oldest_waiting"]
+
+FIRST_MS = 2000  # for the first record of a partition that is behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,43 @@ async def lags(settings: KafkaSettings) -> list[GroupLag]:
         finally:
             await consumer.stop()
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The oldest record that a group has not settled; None where there is none."""
+
+    partition: int = -1
+    since: datetime | None = None
+
+
+async def oldest_waiting(settings: KafkaSettings, topic: str, group: str) -> Waiting:
+    """By the time Kafka gave it. Raises BrokerDown."""
+    async with admin(settings) as client:
+        (described,) = await client.describe_topics([prefixed(settings, topic)])
+        partitions = [TopicPartition(described["topic"], one["partition"]) for one in described["partitions"]]
+        offsets = await client.list_consumer_group_offsets(prefixed(settings, group))
+        consumer = AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            ends, begins = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
+            at = {one: max(begins[one], offsets[one].offset if one in offsets else 0) for one in partitions}
+            return await _oldest(consumer, {one: at[one] for one in partitions if at[one] < ends[one]})
+        finally:
+            await consumer.stop()
+
+
+async def _oldest(consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int]) -> Waiting:
+    found: list[tuple[int, int]] = []
+    for where, offset in behind.items():
+        consumer.assign([where])
+        consumer.seek(where, offset)
+        records = await consumer.getmany(timeout_ms=FIRST_MS, max_records=1)
+        found += [(record.timestamp, where.partition) for record in records.get(where, [])]
+    if not found:
+        return Waiting()
+    milliseconds, partition = min(found)
+    return Waiting(partition, datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
 async def _committed(client: object, settings: KafkaSettings, topic: Topic) -> dict[TopicPartition, int]:
