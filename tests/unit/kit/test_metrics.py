@@ -10,11 +10,11 @@ from kit.metrics import DEFINITIONS, MetricName, Metrics
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("kit", "ingress", "processor", "sender", "janitor", "ops")
-METHODS = {"count": "counter", "observe": "histogram"}
+METHODS = {"count": "counter", "observe": "histogram", "set": "gauge"}
 
 
 def uses() -> list[tuple[str, str, str, frozenset[str]]]:
-    """(place, method, metric, labels) of every call that counts or observes."""
+    """(place, method, metric, labels) of every call that counts, observes or sets."""
     found = []
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
