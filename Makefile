@@ -3,6 +3,8 @@ PYTHON ?= python3
 UV     := .venv/bin/uv
 RUN    := .venv/bin/
 READY  := .venv/.synced
+# One more than cores: many tests wait for timers and processes.
+MORE    = $$($(PYTHON) -c 'import os; print(min(5, (os.cpu_count() or 1) + 1))')
 MANY   := -n auto --maxprocesses 4 --timeout 7200
 
 .DEFAULT_GOAL := help
@@ -29,7 +31,7 @@ demo: $(READY)  ## the product's story, seen from outside
 	@$(RUN)hilo demo $(ARGS)
 
 test: $(READY)  ## every test, on as many cores as there are
-	@$(RUN)pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(RUN)pytest -n $(MORE) --dist loadfile $(ARGS)
 
 prove: $(READY)  ## property tests with the large counts
 	@HILO_WORLDS=10000 HILO_TAKE_OVERS=100000 $(RUN)pytest tests/properties --ignore tests/properties/sender $(MANY) $(ARGS)
