@@ -442,3 +442,28 @@ async def test_an_apology_that_fails_does_not_hold_the_burial(world: World, monk
     monkeypatch.setattr("processor.turns.decisions.buried", broken)
     await world.process().buried(world.record("e1", message()))
     assert await world.turns() == []
+
+
+async def test_a_message_after_closing_opens_a_conversation_that_knows_the_former(
+    world: World, clock: FakeClock
+) -> None:
+    await world.process().handle([world.record("e1", message("soy alérgica a la penicilina"))])
+    (before,) = await world.database.conversations.find({}).to_list(None)
+    request = CloseRequested(conversation_id=before["_id"], last_message_at=before["last_message_at"])
+    await world.process().handle([world.record("close_1", request)])
+    clock.advance(90_000)
+    await world.process().handle([world.record("e2", message("¿me recuerdas?", received_at=clock.now()))])
+    former, now = await world.database.conversations.find({}).sort("started_at", 1).to_list(None)
+    assert (former["status"], now["former"], now["message_count"]) == ("closed", former["_id"], 3)
+    assert "client: «soy alérgica a la penicilina»" in world.agent.questions[1].history
+
+
+async def test_two_calls_in_a_row_are_greeted_for_each_and_a_third_telling_is_not(world: World) -> None:
+    first, second = (
+        completed(conversation_id="c1", call_summary="uno"),
+        completed(conversation_id="c2", call_summary="dos"),
+    )
+    for name, event in (("call_1", first), ("call_2", second), ("call_1", first), ("call_2", second)):
+        await world.process().handle([world.record(name, event)])
+    assert [("uno" in text, "dos" in text) for text in world.box.texts] == [(True, False), (False, True)]
+    assert await world.counts() == [2]
