@@ -87,12 +87,15 @@ class Answering:
             question = thought.question(progress)
             asking = asyncio.create_task(self._agent.ask(question), name="ask the agent")
             try:
-                if not await self._stale_while(thought, asking, progress, waited_s):
+                if not await self._became_stale(thought, asking, progress, waited_s):
                     return asking.result()
+            except BaseException:
+                self._agent.drop(question.conversation)  # what it may have said already will not be shown
+                raise
             finally:
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
-            self._agent.drop(question.conversation)  # where it had answered already; asking was cancelled else
+            self._agent.drop(question.conversation)
             self._count_stale()
 
     async def _quietly(self, thought: Thought, waited_s: float) -> float:
@@ -107,23 +110,28 @@ class Answering:
                 before = waited_s + self._clock.monotonic() - began
         return self._clock.monotonic() - began
 
-    async def _stale_while(
+    async def _became_stale(
         self, thought: Thought, asking: asyncio.Task[Answer], progress: Progress, waited_s: float
     ) -> bool:
-        """Until the answer is there, and may be decided. True: it is stale, or will be."""
+        """Until the answer is there and may be decided, or the thought went on first."""
         while not asking.done():
             await _news(thought.lane, asking)
             if await self._stale(thought, progress):
                 return True
-        held_until = self._clock.monotonic() + self._patience(thought, waited_s).hold_s
-        failed = asking.cancelled() or asking.exception() is not None
-        while not failed and self._may_still_change(thought, progress):
-            left = min(held_until - self._clock.monotonic(), self._left(thought, GAP_S))
+        if asking.exception() is None and await self._held(thought, progress, waited_s):
+            return True
+        return await self._stale(thought, progress)
+
+    async def _held(self, thought: Thought, progress: Progress, waited_s: float) -> bool:
+        """Hold an answer that is ready, without a permit, where more may come. True: it has become stale."""
+        until = self._clock.monotonic() + self._patience(thought, waited_s).hold_s
+        while self._may_still_change(thought, progress):
+            left = min(until - self._clock.monotonic(), self._left(thought, GAP_S))
             if left <= 0 or not await thought.lane.linger(left):
-                break
+                return False
             if await self._stale(thought, progress):
                 return True
-        return await self._stale(thought, progress)
+        return False
 
     async def _stale(self, thought: Thought, progress: Progress) -> bool:
         self._require_welcome(thought)

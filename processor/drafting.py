@@ -83,7 +83,7 @@ class Drafting:
         if draft.conversation:
             self._forget(draft.conversation.id)
 
-    async def after(self, draft: Draft) -> None:
+    def after(self, draft: Draft) -> None:
         """Once it is decided: what the agent remembers has to be what the client saw."""
         if draft.outcome in {"taken_over", "discarded", "opted_out", "erased", "closed"}:
             self.drop(draft)

@@ -80,8 +80,11 @@ class TurnHandler:
             except AlreadyDecided:
                 self._drafting.drop(draft)
                 continue
+            except DependencyDown:
+                self._drafting.drop(draft)  # it will be drafted anew, and the agent must not have heard it before
+                raise
             await self._finish(turn)
-            await self._drafting.after(draft)
+            self._drafting.after(draft)
             self._report(turn, self._tools.clock.monotonic() - began)
 
     async def buried(self, _position: Position, _error: Exception, record: Delivery | None) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from processor.agent.client import AgentUnavailableError, Answer, Question
 from schemas.events import EraseRequested, Event, HandedBack, MessageReceived, OperatorSaid, SendRequested, TakenOver
@@ -57,8 +58,8 @@ class Told:
 
     @property
     def replies(self) -> list[str]:
-        requests = [one.data for _, one in self.world.out if isinstance(one.data, SendRequested)]
-        return [part.text for one in requests for part in one.parts]
+        once = {one.id: one.data for _, one in self.world.out if isinstance(one.data, SendRequested)}
+        return [part.text for one in once.values() for part in one.parts]
 
     @property
     def outcomes(self) -> list[str]:
@@ -161,6 +162,26 @@ def test_an_answer_that_is_held_and_becomes_stale_is_forgotten(monkeypatch: pyte
     told = play([(0, "necesito cambiar mi cita"), (2.6, "la del martes")], Agent(1.5), monkeypatch)
     assert told.replies == ["re: necesito cambiar mi cita\nla del martes"]
     assert (told.stale, told.agent.dropped, told.agent.forgotten) == ([1], 0, 1)
+
+
+@pytest.mark.parametrize("step", range(1, 50))
+def test_a_store_that_fails_before_the_decision_makes_the_agent_forget(
+    step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it heard and said was never shown; it is asked anew, on a new socket."""
+    left = [step]
+
+    async def io(process: Process) -> None:
+        await asyncio.sleep(0.01)
+        left[0] -= 1
+        if left[0] == 0:
+            raise AutoReconnect("away")
+
+    monkeypatch.setattr(Process, "_io", io)
+    told = play([(0, "necesito cambiar mi cita"), (2.6, "la del martes")], Agent(1.5), monkeypatch)
+    assert told.replies == ["re: necesito cambiar mi cita\nla del martes"]
+    asked = len(told.agent.asked)
+    assert told.agent.forgotten in {asked - 1, asked}  # all but the last one; that too, if its decision was in doubt
 
 
 def test_an_operators_word_discards_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

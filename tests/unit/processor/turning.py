@@ -37,13 +37,13 @@ def drafting(
     reads: Any = None,
     hearing: Hearing | None = None,
     quiet: Quiet | None = None,
-    forget: Callable[[str], None] = lambda _: None,
+    forget: Callable[[str], None] | None = None,
     calls: Any = None,
 ) -> Drafting:
     answering = Answering(agent, tools.clock, quiet or Quiet(), lambda: tools.metrics.count("hilo_drafts_stale_total"))
     rows: Any = reads or NoSends()
     looking = Looking(repository, rows, hearing)
-    return Drafting(repository, answering, looking, policy, tools.clock, calls=calls, forget=forget)
+    return Drafting(repository, answering, looking, policy, tools.clock, calls=calls, forget=forget or agent.drop)
 
 
 def handler(repository: Any, agent: AgentClient, outlet: Any, tools: Tools, **more: Any) -> TurnHandler:
