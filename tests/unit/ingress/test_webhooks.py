@@ -122,13 +122,19 @@ async def test_refusing_thousands_costs_no_memory(tools: Tools, away: bool, capl
         logging.disable(logging.CRITICAL)  # pytest would keep every line
         tracemalloc.start()
         await refused(50)
-        before = _traced()
-        await refused(2000)
-        grown = _traced() - before
+        grown: list[int] = []
+        while len(grown) < 3 and (not grown or grown[-1] >= MOST_GROWN):
+            before = _traced()
+            await refused(2000)
+            grown.append(_traced() - before)
         tracemalloc.stop()
         logging.disable(logging.NOTSET)
     assert log.published == []
-    assert grown < 100_000, f"{grown} bytes for 2000 refusals"
+    assert min(grown) < MOST_GROWN, f"{grown} bytes for 2000 refusals each"
+
+
+MOST_GROWN = 100_000
+"""Bytes. What is kept of refusals grows each time; what somebody else in this process allocates does not."""
 
 
 def _traced() -> int:

@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.stack import StackError, jars
 from sandbox.stack.jars import Jar, default_cache, jar_paths, locked
+from tests.running import eventually
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -89,7 +90,11 @@ async def test_a_cancelled_download_does_not_wait_and_leaves_no_half_jar(
     with pytest.raises(asyncio.CancelledError):
         await task
     release.set()
-    assert list((tmp_path / "jars").iterdir()) == []
+
+    async def swept() -> bool:
+        return list((tmp_path / "jars").iterdir()) == []
+
+    await eventually(swept, "the thread behind it has cleaned up")
 
 
 async def test_a_wrong_checksum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
