@@ -22,6 +22,7 @@ Progress = Callable[[str], None]
 PARALLEL = 4  # 60 jars of 0.8 MB: latency counts, more than four only annoys Maven Central
 ATTEMPTS = 3  # a refused or broken answer is usually gone a moment later
 RETRY_AFTER_S = 0.5
+SWEEPS = 50  # half a second; what is left then goes after an hour
 LEFTOVER_S = 3600  # a staging folder this old belongs to a process that was killed
 STAGING = ".part-"
 TITLES = {"kafka": "Kafka", "mongo": "MongoDB-wire"}
@@ -96,7 +97,16 @@ async def _fetch(title: str, missing: list[Jar], folder: Path, progress: Progres
         await all_or_none(fetch(jar) for jar in missing)
     finally:
         stop.set()
+        _sweep(staging)
+
+
+def _sweep(staging: Path) -> None:
+    """A download that is still being written may put a file back while its folder is taken away."""
+    for _ in range(SWEEPS):
         shutil.rmtree(staging, ignore_errors=True)
+        if not staging.exists():
+            return
+        time.sleep(0.01)
 
 
 def _detached(work: Callable[[], None]) -> asyncio.Future[None]:
