@@ -338,7 +338,10 @@ async def test_a_failure_that_passes_is_posted_again_so_often_and_then_told(
         await world.wake()
     assert world.created == 1 + len(gaps)
     attempts = (await world.row()).attempts
-    assert [round((b.at - a.at).total_seconds()) for a, b in pairwise(attempts)] == gaps
+    waited = [(b.at - a.at).total_seconds() for a, b in pairwise(attempts)]
+    assert all(gap <= seen < gap + 5 for gap, seen in zip(gaps, waited, strict=True)), (
+        waited
+    )  # and what the machine took
     for _ in range(2):
         await world.status(world.sim.messages[-1].sid, "undelivered", code=code)
         await world.wake()
