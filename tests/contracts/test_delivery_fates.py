@@ -294,7 +294,7 @@ async def test_the_next_part_follows_the_sent_callback_or_five_seconds(world: Wo
     await world.deliver(request)
     assert world.shown == ["uno", "dos", "tres"]
     gaps = [(await world.row(n)).attempts[0].at - began for n in (1, 2, 3)]
-    assert [round(gap.total_seconds()) for gap in gaps] == [0, 1, 6]
+    assert after([gap.total_seconds() for gap in gaps], [0, 1, 6]), gaps
 
 
 async def test_later_is_a_few_attempts_of_this_contact_only(world: World) -> None:
@@ -303,8 +303,9 @@ async def test_later_is_a_few_attempts_of_this_contact_only(world: World) -> Non
     assert world.downs == []
     assert world.created == 0
     attempts = (await world.row()).attempts
-    gaps = [round((b.at - a.at).total_seconds()) for a, b in pairwise(attempts)]
-    assert ((await world.row()).state, [one.code for one in attempts], gaps) == ("rejected", [63018] * 3, [30, 60])
+    gaps = [(b.at - a.at).total_seconds() for a, b in pairwise(attempts)]
+    assert ((await world.row()).state, [one.code for one in attempts]) == ("rejected", [63018] * 3)
+    assert after(gaps, [30, 60]), gaps
 
 
 @pytest.mark.parametrize(("answer", "code"), [(401, 20003), (400, 63007)])
@@ -313,6 +314,11 @@ async def test_our_account_raises_the_alarm(world: World, answer: int, code: int
     with pytest.raises(TwilioDown):
         await world.handler.handle(run_of(delivery(ask(world))))
     assert world.tools.metrics.registry.get_sample_value("hilo_send_alarms_total", {"code": str(code)}) == 1
+
+
+def after(seen: list[float], wanted: list[int]) -> bool:
+    """Each as long as it should be, and what the machine took on top: this clock goes on by itself, too."""
+    return all(want - 0.1 <= one < want + 4 for one, want in zip(seen, wanted, strict=True))
 
 
 # Failures that pass
