@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import os
 import platform
 import signal
@@ -35,6 +36,7 @@ def main() -> int:
 
 async def _main(given: argparse.Namespace) -> int:
     console = Console(width=160, highlight=False)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker is killed on purpose
     run = CrashRun(Plan(given.seed, given.seconds, given.contacts), given.seed, console.print)
     playing = asyncio.create_task(run.play())
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -27,6 +27,12 @@ WEIGHTS: dict[What, float] = {
     "twilio": 2,
     "agent": 2,
 }
+LIKELY: dict[What, tuple[str, ...]] = {
+    "kill": ("processor", "processor", "sender", "sender", "ingress", "janitor"),
+    "pause": ("processor", "sender"),
+    "leave": ("processor", "sender"),
+    **{one: (one,) for one in ("store", "broker", "twilio", "agent")},
+}
 RARE_S = 40.0  # between two restarts of the store, or of the broker
 ENDINGS = ("?", ".", "", ",", " y", "…", "!")
 WORDS = (
@@ -81,12 +87,12 @@ class Plan:
         dice, blows = self._dice, list[Blow]()
         free_at: dict[str, float] = {}
         at = 5.0
-        while (at := at + dice.uniform(0.5, 5.0)) < self.seconds:
+        while (at := at + dice.uniform(0.5, 4.0)) < self.seconds:
             what = dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-            groups = list(GROUPS) if what == "kill" else ["processor", "sender"]
-            group = dice.choice(groups) if what in {"kill", "pause", "leave"} else what
-            if at < free_at.get(group, 0.0):
+            free = [one for one in LIKELY[what] if at >= free_at.get(one, 0.0)]
+            if not free:
                 continue
+            group = dice.choice(free)
             blow = self._blow(at, what, group)
             rare = what in {"store", "broker"}
             free_at[group] = at + blow.seconds + (RARE_S if rare else APART_S)

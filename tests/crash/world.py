@@ -35,7 +35,7 @@ TWILIO: Sequence[dict[str, Any]] = (
 )
 AGENT: Sequence[dict[str, Any]] = (
     {"at": "before_reply", "do": {"kind": "close", "code": 1011}, "probability": 0.1, "times": None},
-    {"at": "mid_stream", "do": {"kind": "abort"}, "probability": 0.1, "times": None},
+    {"at": "mid_stream", "do": {"kind": "abort"}, "probability": 0.03, "times": None},
     {"at": "handshake", "do": {"kind": "http", "status": 503}, "probability": 0.1, "times": None},
     {"at": "before_reply", "do": {"kind": "stall_mid_stream", "ms": 3000}, "probability": 0.2, "times": None},
     {"at": "before_reply", "do": {"kind": "duplicate_event"}, "probability": 0.2, "times": None},
