@@ -120,7 +120,8 @@ class _Story:
 
     def _silences(self, firm: Sequence[Sent]) -> None:
         for group, after, before in self._missing(firm):
-            why = self._why_silent(group, after, before)
+            then = next((one.began for one in firm if one.began > group[-1].began), None)
+            why = self._why_silent(group, after, before, then)
             names = [one.token for one in group]
             setattr(self._account, why, getattr(self._account, why) + len(group))
             self._say(f"{'LOST' if why == 'lost' else why}: {names}")
@@ -140,10 +141,11 @@ class _Story:
         if group:
             yield group, after, math.inf
 
-    def _why_silent(self, group: Sequence[Sent], after: float, before: float) -> str:
+    def _why_silent(self, group: Sequence[Sent], after: float, before: float, then: datetime | None) -> str:
+        """`then`: when the next one was written, which was answered."""
         if any(after < one.place < before and one.body.startswith(APOLOGY) for one in self._shown):
             return "apologised"
-        if all(any(_was_a_persons(one, shift) for shift in self._shifts) for one in group):
+        if any(all(_was_a_persons(one, shift, then) for one in group) for shift in self._shifts):
             return "taken_over"
         kinds = ("uncertain", "expired", "undeliverable", "throttled")
         return next((kind for kind in kinds if self._excused(kind)), "lost")
@@ -180,9 +182,10 @@ def _by_person(bubble: Shown) -> bool:
     return bubble.body.startswith(OPERATOR)
 
 
-def _was_a_persons(one: Sent, shift: Shift) -> bool:
-    """Written before a person spoke, and not so long before the take-over that the bot was done with it."""
-    return bool(shift.spoke and shift.asked - IN_FLIGHT < one.began < shift.spoke)
+def _was_a_persons(one: Sent, shift: Shift, then: datetime | None) -> bool:
+    """Written before a person spoke, and not so early that the bot answered something newer before the take-over."""
+    in_time = shift.spoke and shift.asked - IN_FLIGHT < one.began < shift.spoke
+    return bool(in_time and (then is None or then > shift.asked))
 
 
 def _waits(evidence: Evidence) -> Iterator[float]:

@@ -89,6 +89,12 @@ def test_nothing_may_be_posted_from_the_confirmation_to_the_hand_back() -> None:
     assert faults(account(*person, shift=Shift(1, at(0.5), at(5), at(5.5), at(9)))) == (0, 0, 0, 0)
 
 
+def test_what_the_bot_left_out_before_the_take_over_is_not_a_persons() -> None:
+    shift = Shift(1, at(11), at(12), at(13), at(16))
+    assert account(shown(1, 2, "c1n1"), shift=shift).taken_over == 2
+    assert account(shown(1, 2, "c1n1"), shown(2, 10.5, "c1n3"), shift=shift).lost == 1
+
+
 def test_where_no_person_spoke_the_hand_back_answers_everything() -> None:
     assert account(shown(1, 2, "c1n1"), shown(2, 12, "c1n3"), shift=Shift(1, at(0.5), at(5), None, at(9))).lost == 1
 
