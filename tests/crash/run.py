@@ -96,15 +96,20 @@ class CrashRun:
         while loop.time() < ends and (await self._look()).lost:
             await self._operators.rescue()
             await asyncio.sleep(2)
-        self.troubles += [f"{CALM_S:g} s were not enough"] if loop.time() >= ends else []
+        self.troubles += [f"{CALM_S:g} s of calm were not enough"] if loop.time() >= ends else []
         await asyncio.sleep(STILL_S)
         self.account = await self._look()
 
     async def _progress(self) -> None:
         while True:
             await asyncio.sleep(PROGRESS_S)
-            await self._operators.rescue()
-            found = await self._look()
+            try:
+                async with asyncio.timeout(PROGRESS_S):
+                    await self._operators.rescue()
+                    found = await self._look()
+            except (httpx.HTTPError, TimeoutError) as error:
+                self._say(f"          no progress to be had: {type(error).__name__}")
+                continue
             late = found.lost
             self._say(
                 f"          {found.sent} in, {found.answered} answered, {late} waiting, {found.doubled} doubled,"
@@ -127,8 +132,7 @@ class CrashRun:
     async def _settle_account(self) -> None:
         self.troubles += self._chaos.hangs
         self.troubles += [f"take-over of contact {one} never confirmed" for one in self._operators.unconfirmed]
-        for name, member in self.fleet.members.items():
-            self.troubles += [f"{name} ended by itself with {code}" for code in member.deaths]
+        self.troubles += self.fleet.crashes()
         self.agent_unavailable = len(self._notices.all(AgentUnavailable))
 
 
