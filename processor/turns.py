@@ -80,6 +80,9 @@ class TurnHandler:
             except AlreadyDecided:
                 self._drafting.drop(draft)
                 continue
+            except BaseException:  # nobody knows if it is decided: the agent must not remember what nobody may ever see
+                self._drafting.drop(draft)
+                raise
             await self._finish(turn)
             await self._drafting.after(draft)
             self._report(turn, self._tools.clock.monotonic() - began)

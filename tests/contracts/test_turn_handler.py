@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pytest
 
 from kit import ids
-from kit.errors import BrokerDown
+from kit.errors import BrokerDown, StoreDown
 from kit.kafka.dead_letters import Position
 from kit.kafka.delivery import Delivery
 from kit.mongo import Database
@@ -442,3 +442,32 @@ async def test_an_apology_that_fails_does_not_hold_the_burial(world: World, monk
     monkeypatch.setattr("processor.turns.decisions.buried", broken)
     await world.process().buried(world.record("e1", message()))
     assert await world.turns() == []
+
+
+class Forgetful(Repository):
+    """Its store goes away at the decision, once: before it, or before its answer."""
+
+    decided_first = False
+    away = True
+
+    async def decide(self, turn: TurnDocument) -> None:
+        away, self.away = self.away, False
+        if self.decided_first or not away:
+            await super().decide(turn)
+        if away:
+            raise StoreDown("away")
+
+
+@pytest.mark.parametrize("decided_first", [False, True])
+async def test_the_agent_forgets_an_answer_that_nobody_knows_to_be_decided(world: World, decided_first: bool) -> None:
+    repository = Forgetful(world.database)
+    repository.decided_first = decided_first
+    forgotten: list[str] = []
+    turns = handler(repository, world.agent, world.box, world.tools, forget=forgotten.append)
+    run = run_of(world.record("SM1", message()))
+    with pytest.raises(StoreDown):
+        await turns.handle(run)
+    assert forgotten == [question.conversation for question in world.agent.questions]
+    await turns.handle(run)
+    assert len(world.box.requests) == 1
+    assert len(world.agent.questions) == 2 - decided_first
