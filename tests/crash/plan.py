@@ -124,11 +124,11 @@ class Plan:
         return bubbles
 
     def _take_overs(self, contacts: int) -> Sequence[TakeOver]:
-        """Each contact at most once, none of those with a call: where nobody speaks, the hand-back answers it all."""
+        """Each contact at most once, while an answer is on its way; none of those with a call."""
         dice = self._dice
-        count = min(contacts - self.called, int(self.seconds // 10))
-        chosen = dice.sample(range(self.called, contacts), count)
-        return [
-            TakeOver(dice.uniform(10, self.seconds * 0.9), contact, dice.uniform(2, 20), dice.random() < 0.4)
-            for contact in chosen
-        ]
+        chosen = dice.sample(range(self.called, contacts), min(contacts - self.called, int(self.seconds // 6)))
+        return [TakeOver(self._mid_answer(one), one, dice.uniform(0.5, 20), dice.random() < 0.3) for one in chosen]
+
+    def _mid_answer(self, contact: int) -> float:
+        moments = [one.at for one in self.scripts[contact] if 10 < one.at < self.seconds * 0.9]
+        return self._dice.choice(moments or [10.0]) + self._dice.uniform(0.1, 4)
