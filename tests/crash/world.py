@@ -46,6 +46,7 @@ ALWAYS: Sequence[dict[str, Any]] = (
     {"effect": "replay", "kind": "status", "seconds": 1, "probability": 0.05, "times": None},
 )
 RETRY_MS = 1500  # Twilio repeats a webhook within 15 s; a killed ingress needs three of them to be back
+SENT = {"median_ms": 400, "sigma": 0.7}  # one in ten takes longer than a second
 EXCUSES: Mapping[type[Event], str] = {
     MessageExpired: "expired",
     MessageUndeliverable: "undeliverable",
@@ -64,7 +65,7 @@ class World:
     async def prepare(self, seed: int) -> None:
         """The agent answers with what it was asked, so that an answer shows what it covers."""
         await self._http.put(f"{self._agent}/agents/agent_sandbox", json={"brain": "echo", "first_message": ""})
-        await self._http.put(f"{self._twilio}/profile", json={"retry_pause_ms": RETRY_MS})
+        await self._http.put(f"{self._twilio}/profile", json={"retry_pause_ms": RETRY_MS, "sent": SENT})
         await self.calm(seed)
 
     async def calm(self, seed: int) -> None:
