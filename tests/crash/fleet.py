@@ -25,7 +25,6 @@ __all__ = ["Fleet", "Member"]
 WORLD = ("twilio", "elevenlabs", "backend")
 RESTART_S = 1.0
 STOP_S = 15.0
-STORELESS_S = 6.0  # as long as a service looks for the store when it starts
 EXPECTED = (0, -signal.SIGKILL)
 SETTINGS = {
     "KAFKA_SESSION_TIMEOUT_MS": "6000",
@@ -47,8 +46,8 @@ class Member:
         self._child: Child | None = None
         self._wanted = False
         self._keeper: asyncio.Task[None] | None = None
-        self.deaths: list[tuple[float, int]] = []
-        """When it ended by itself, and with what code."""
+        self.deaths: list[int] = []
+        """Exit codes that nobody asked for."""
 
     @property
     def log(self) -> Path:
@@ -93,7 +92,7 @@ class Member:
             self._child = child
             code = await child.exited()
             if code not in EXPECTED:
-                self.deaths.append((time.monotonic(), code))
+                self.deaths.append(code)
             if self._wanted:
                 await asyncio.sleep(RESTART_S)
 
@@ -108,7 +107,6 @@ class Fleet:
         self.stack = Stack(self.folder, kafka_port=self.layout.ports.kafka, mongo_port=self.layout.ports.mongo)
         self.members: dict[str, Member] = {}
         self.kills: Counter[str] = Counter()
-        self._storeless: list[tuple[float, float]] = []
 
     async def start(self) -> None:
         """Raises StackError, HiloError."""
@@ -140,11 +138,9 @@ class Fleet:
     async def restart_store(self, away_s: float) -> None:
         """By SIGTERM: kill -9 would lose its last 10 ms of acknowledged writes (ADR 0011)."""
         assert self.stack.mongo
-        began = time.monotonic()
         await self.stack.mongo.stop()
         await asyncio.sleep(away_s)
         await self.stack.mongo.start()
-        self._storeless.append((began, time.monotonic()))
         self.kills["store"] += 1
 
     async def kill_broker(self, away_s: float) -> None:
@@ -155,12 +151,9 @@ class Fleet:
         self.kills["broker"] += 1
 
     def crashes(self) -> list[str]:
-        """Ends that nobody asked for. A service that starts while the store is away ends with 1 after 5 s: so be it."""
+        """Ends that nobody asked for."""
         return [
-            f"{name} ended by itself with {code}"
-            for name, member in self.members.items()
-            for at, code in member.deaths
-            if not (code == 1 and any(began < at < ended + STORELESS_S for began, ended in self._storeless))
+            f"{name} ended by itself with {code}" for name, member in self.members.items() for code in member.deaths
         ]
 
     async def stop(self) -> None:
