@@ -7,8 +7,11 @@ READY  := .venv/.synced
 MORE    = $$($(PYTHON) -c 'import os; print(min(5, (os.cpu_count() or 1) + 1))')
 MANY   := -n auto --maxprocesses 4 --timeout 7200
 
+FOR  ?= 120
+SEED ?= 7
+
 .DEFAULT_GOAL := help
-.PHONY: help sandbox demo test prove bench check format lock
+.PHONY: help sandbox demo test prove bench crash check format lock
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +43,9 @@ prove: $(READY)  ## property tests with the large counts
 
 bench: $(READY)  ## benchmarks, both arms in one run; BENCH=name for one
 	@$(RUN)python -m tests.bench $(BENCH)
+
+crash: $(READY)  ## kill everything for a while and print the account; FOR=seconds SEED=number
+	@$(RUN)python -m tests.crash --for $(FOR) --seed $(SEED) $(ARGS)
 
 check: $(READY)  ## format, lint, types
 	@$(RUN)ruff format --check .

@@ -4,6 +4,7 @@ motor is what the project was asked to use; it is in maintenance until May 2027.
 shares are used here and in the repositories (ADR 0009), so that switching is one import.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, WriteConcernError
 
 from kit.errors import StoreDown
+from kit.logs import get_log
 from kit.settings import MongoSettings
 
 __all__ = ["INDEXES", "Database", "Index", "Mongo", "store_errors"]
 
 Document = dict[str, Any]
 Database = AsyncIOMotorDatabase[Document]
+RETRY_S = 1.0  # after the 5 s in which a server is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,15 @@ class Mongo:
         self.database: Database = self._client[settings.mongodb_database]
 
     async def start(self) -> None:
+        """Wait for the server, however long: ending here would hand an outage to an orchestrator's growing pauses."""
+        while True:
+            try:
+                return await self.prepare()
+            except StoreDown as error:
+                get_log("mongo").warning("MongoDB not reached", error=str(error), retry_in_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
+
+    async def prepare(self) -> None:
         """Make the indexes; harmless when they are there. Raises StoreDown."""
         with store_errors():
             for collection, indexes in INDEXES.items():

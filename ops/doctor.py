@@ -61,7 +61,7 @@ async def _mongo(settings: OpsSettings) -> list[Finding]:
     mongo = Mongo(settings)
     try:
         with store_errors():
-            await mongo.start()
+            await mongo.prepare()
             version = await _version(mongo)
     finally:
         await mongo.stop()

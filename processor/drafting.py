@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from kit import ids
 from kit.clock import Clock
+from kit.errors import Wait
 from kit.kafka.delivery import Delivery
 from kit.lanes import Run as LaneRun
 from processor import calling, closing, decisions, erasing, optout, takeover
@@ -34,6 +35,8 @@ __all__ = ["Drafting"]
 
 RunOf = Callable[[Sequence[Delivery]], Run]
 Undecided = Callable[[Sequence[Delivery]], Awaitable[list[Delivery]]]
+FENCE_S = 60.0  # so long a hand-back waits for the sender: a reply that the fence holds back has answered nobody
+POLL_S = 0.5
 
 
 class Drafting:
@@ -64,7 +67,7 @@ class Drafting:
     async def draft(
         self, lane: LaneRun[Delivery], fresh: Sequence[Delivery], state: State, run_of: RunOf, undecided: Undecided
     ) -> tuple[Run, Draft]:
-        """The run may have grown. Raises StoreDown."""
+        """The run may have grown. Raises StoreDown, and Wait for what has to happen first."""
         run, event = run_of(fresh), fresh[0].envelope.data
         match event:
             case MessageReceived() if optout.stops(event) or optout.starts(event, opted_out=state.contact.opted_out):
@@ -138,6 +141,9 @@ class Drafting:
         return talk.run, draft  # in this order: the run has grown meanwhile
 
     async def _handed_back(self, lane: LaneRun[Delivery], run: Run, state: State, event: HandedBack) -> Draft:
+        patient = (self._clock.now() - run.events[0].time).total_seconds() < FENCE_S
+        if patient and not await self._looking.fenced(state.contact):
+            raise Wait("the sender has not come to the take-over yet", after=POLL_S)
         look = await self._looking.look(state)
         draft = takeover.handed_back(state, event, look.unseen)
         return (

@@ -158,6 +158,7 @@ def show(
 ) -> Draft:
     """Add bubbles to a draft: to the conversation, and to what the sender shall show."""
     parts = [Part(send_id=ids.part_id(run.turn_id, number), text=text) for number, text in enumerate(texts, 1)]
+    before = [line.id for line in draft.opened.lines if line.role != "client"]
     after, stored = rules.said(draft.opened, parts, run.now, by=by)
     request = SendRequested(
         contact=run.contact,
@@ -170,6 +171,7 @@ def show(
         parts=parts,
         template=template,
         in_reply_to=[one.id for one in run.events],
+        follows=before[-1] if before else None,
         window_until=draft.contact.windows.get(after.channel),
         not_after=not_after,
     )

@@ -8,7 +8,7 @@ from processor.hearing import Hearing
 from processor.repository import Repository
 from processor.talk import Look
 from schemas.attributes import Envelope
-from schemas.documents import SendDocument
+from schemas.documents import ContactDocument, SendDocument
 from schemas.events import MessageReceived
 
 __all__ = ["Looking"]
@@ -29,6 +29,13 @@ class Looking:
         ours = [line.id for line in lines.lines if line.role != "client"] if lines else []
         sends = await self._reads.sends(ours) if ours else {}
         return Look(frozenset(name for name, send in sends.items() if _unseen(send)))
+
+    async def fenced(self, contact: ContactDocument) -> bool:
+        """Whether the sender has come to the contact's fence: before, what is below it may yet be shown or not."""
+        if not contact.fence:
+            return True
+        row = await self._reads.confirmed(contact.id)
+        return row is not None and row.fence >= contact.fence
 
     async def hear(self, look: Look, messages: Sequence[Envelope[MessageReceived]]) -> None:
         """Into `look`: the words of voice notes, and what is replied to. What cannot be had is left out."""

@@ -113,11 +113,27 @@ class Repository:
         await self._advance(self._database.contacts, turn.contact_after)
 
     async def mark_done(self, turn: TurnDocument) -> None:
+        """Who slept through an erasure takes back what it has stored since."""
         with store_errors():
-            await self._database.turns.update_one(
+            result = await self._database.turns.update_one(
                 {"rev": f"{turn.id}#decided"},
                 {"$set": {"done": True, "rev": f"{turn.id}#done"}, "$unset": {"undone_since": ""}},
             )
+            if not result.modified_count and await self._database.turns.find_one({"rev": f"{turn.id}#erased"}):
+                await self._take_back(turn)
+
+    async def _take_back(self, turn: TurnDocument) -> None:
+        """By `rev`: whoever was erased may have written again, and that is another story."""
+        for name in [one["_id"] for one in turn.messages]:
+            await self._database.messages.delete_one({"_id": name})
+        stored = (
+            (self._database.calls, turn.call),
+            (self._database.conversations, turn.conversation_after),
+            (self._database.contacts, turn.contact_after),
+        )
+        for collection, after in stored:
+            if after:
+                await collection.delete_one({"rev": after["rev"]})
 
     async def erase(self, turn: TurnDocument) -> None:
         """Everything of this contact up to this turn, which becomes done with it. Can be repeated at any line."""

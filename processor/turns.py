@@ -60,9 +60,9 @@ class TurnHandler:
         self._log = get_log("turns")
 
     async def handle(self, lane: LaneRun[Delivery]) -> None:
-        """One run of one contact, and what joins it meanwhile. Raises StoreDown, BrokerDown; a repeat is harmless.
+        """One run of one contact, and what joins it meanwhile. A repeat is harmless.
 
-        Raises Poison for a record whose key names nobody.
+        Raises StoreDown, BrokerDown, Poison for a record whose key names nobody, Wait if something has to happen first.
         """
         began = self._tools.clock.monotonic()
         _require_somebody(lane.records[0])
@@ -80,8 +80,8 @@ class TurnHandler:
             except AlreadyDecided:
                 self._drafting.drop(draft)
                 continue
-            except DependencyDown:
-                self._drafting.drop(draft)  # it will be drafted anew, and the agent must not have heard it before
+            except BaseException:  # nobody knows if it is decided: the agent must not remember what nobody may ever see
+                self._drafting.drop(draft)
                 raise
             await self._finish(turn)
             self._drafting.after(draft)

@@ -199,6 +199,7 @@ class SendRequested(Event):
     parts: list[Part]
     template: Template | None = None
     in_reply_to: list[Id] = []
+    follows: Id | None = Field(default=None, description="the part that was said before these: it has to be sent first")
     window_until: datetime | None = Field(default=None, description="free text is allowed until then; none: closed")
     not_after: datetime | None = Field(default=None, description="a later display would be stale: do not show it")
 

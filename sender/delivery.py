@@ -61,12 +61,14 @@ class DeliveryHandler:
         return await self._ledger.glance(event.contact, event.channel, send_ids)
 
     async def _deliver(self, request: SendRequested, behind: int) -> None:
-        glance = await self._paid(request, [part.send_id for part in request.parts], behind)
+        names = [part.send_id for part in request.parts]
+        glance = await self._paid(request, [*names, request.follows or ""], behind)
         fence = max(behind, glance.fence)
+        before = glance.rows.get(request.follows or "")
         former: SendDocument | None = None
         for number, part in enumerate(request.parts):
             send = glance.rows.get(part.send_id) or self._new(request, part)
-            send = await self._settled(request, part, send, former, fence)
+            send = await self._settled(request, part, send, former, fence, former or before)
             if send.state != "accepted" or failed(send):
                 rest = [glance.rows.get(one.send_id) or self._new(request, one) for one in request.parts[number + 1 :]]
                 return await self._stop(rest)
@@ -74,8 +76,15 @@ class DeliveryHandler:
         return None
 
     async def _settled(
-        self, request: SendRequested, part: Part, send: SendDocument, former: SendDocument | None, fence: int
+        self,
+        request: SendRequested,
+        part: Part,
+        send: SendDocument,
+        former: SendDocument | None,
+        fence: int,
+        before: SendDocument | None,
     ) -> SendDocument:
+        """`former` is the part before in this reply; `before` may be of an earlier one."""
         if send.owed:
             return await self._debts.settled(send, fence)
         reason = why_not(send, fence, self._tools.clock.now())
@@ -84,17 +93,17 @@ class DeliveryHandler:
             if send.state in FINAL:
                 return await self._poster.ended(send)
         if not reason:
-            self._turn_after(former)
+            self._turn_after(before)
         found = Content({}, reason) if reason else self._content(request, part, former)
         if found.reason:
             return await self._poster.withhold(send, found.reason)
         return await self._poster.post(send, found.fields)
 
-    def _turn_after(self, former: SendDocument | None) -> None:
+    def _turn_after(self, before: SendDocument | None) -> None:
         """WhatsApp keeps the order of what it has sent, not of what is queued."""
-        if former is None or RANK.get(former.status, -1) >= RANK["sent"]:
+        if before is None or before.state != "accepted" or RANK.get(before.status, -1) >= RANK["sent"]:
             return
-        left = (self._ledger.posted_at(former) + NEXT_AFTER - self._tools.clock.now()).total_seconds()
+        left = (self._ledger.posted_at(before) + NEXT_AFTER - self._tools.clock.now()).total_seconds()
         if left > 0:
             raise Wait("the part before is not sent yet", after=min(POLL_S, left))
 

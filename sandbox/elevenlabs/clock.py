@@ -150,8 +150,10 @@ class SimClock:
 
     def _ring(self) -> None:
         self._alarm = None
-        self._fire_due()
-        self._set_alarm()
+        try:
+            self._fire_due()
+        finally:  # what one timer raised must not stop the others for ever
+            self._set_alarm()
 
 
 def _wake(sleeper: "asyncio.Future[None]") -> None:

@@ -68,7 +68,7 @@ class WireSocket(asyncio.Protocol):
 
     def accept(self, listener: Listener) -> bool:
         """Complete the handshake; False if the request was no valid one or the peer has left."""
-        if self._ended or self._request is None:
+        if self._ended or self._request is None or self._wire.state is not State.CONNECTING:
             return False
         response = self._wire.accept(self._request)
         self._request = None
@@ -80,7 +80,7 @@ class WireSocket(asyncio.Protocol):
         return True
 
     def reject(self, status: int, body: str, headers: dict[str, str] | None = None) -> None:
-        if self._ended:
+        if self._ended or self._wire.state is not State.CONNECTING:
             return
         response: Response = self._wire.reject(status, body)
         del response.headers["Content-Type"]

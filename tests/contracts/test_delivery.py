@@ -241,6 +241,36 @@ async def test_every_part_is_shown_once_and_in_order(world: World) -> None:
     assert world.box.sent == []
 
 
+async def test_a_reply_waits_until_the_one_before_it_was_sent(world: World) -> None:
+    """WhatsApp keeps the order of what it has sent. Another process has this one, with no memory of the first reply."""
+    first, second = ask(world, "uno"), ask(world, "dos", seq=2, turn="turn_2", follows=f"{TURN}-1")
+    second = second.model_copy(update={"parts": [Part(send_id="turn_2-1", text="dos")]})
+    await world.handler.handle(run_of(delivery(first)))
+    world.pacer = Pacer(world.clock, 80)
+    with pytest.raises(Wait):
+        await world.handler.handle(run_of(delivery(second)))
+    assert world.created == 1
+    await world.status(world.sim.messages[0].sid, "sent")
+    await world.handler.handle(run_of(delivery(second)))
+    assert world.created == 2
+
+
+@pytest.mark.parametrize("fate", ["five seconds", "withheld", "nobody knows it"])
+async def test_a_reply_waits_for_nothing_that_will_not_be_sent(world: World, fate: str) -> None:
+    second = ask(world, "dos", seq=2, follows="turn_0-1")
+    if fate != "nobody knows it":
+        past = world.clock.now() - timedelta(minutes=5)
+        first = ask(world, "uno", turn="turn_0", seq=1, not_after=past if fate == "withheld" else None)
+        await world.handler.handle(
+            run_of(delivery(first.model_copy(update={"parts": [Part(send_id="turn_0-1", text="uno")]})))
+        )
+        world.pacer = Pacer(world.clock, 80)
+    if fate == "five seconds":
+        world.sim.advance(5)
+    await world.handler.handle(run_of(delivery(second)))
+    assert (await world.row()).state == "accepted"
+
+
 async def test_the_callback_names_the_send_and_its_attempt(world: World) -> None:
     await world.deliver(ask(world, "uno"))
     assert world.sim.messages[0].callback == (

@@ -193,3 +193,27 @@ async def test_an_erasure_torn_anywhere_is_finished_by_the_next(tools: Tools, st
     turns = await store.turns.find({}).to_list(None)
     assert {turn["contact"] for turn in turns} == {ids.erased_id(CONTACT)}
     assert all(turn["done"] for turn in turns)
+
+
+@pytest.mark.parametrize("step", range(1, 60))
+async def test_a_process_that_slept_through_an_erasure_brings_nothing_back(tools: Tools, step: int) -> None:
+    store = MemoryMongo()
+    world = World(store, tools)
+    await world.handle("SM1", message("mi clave es 1234", user_id=USER))
+    left = [step]
+
+    async def io() -> None:
+        left[0] -= 1
+        if left[0] == 0:  # overtaken, at whatever line this is
+            await world.handle("SM2", message("otra cosa"))
+            await world.handle("erase_1", EraseRequested(by="luis"))
+
+    sleeper = World(store.seen_by(io), tools)
+    await sleeper.handle("SM2", message("otra cosa"))
+    text = await world.everything()
+    if left[0] > 0:  # it was done before
+        return
+    for trace in (CONTACT, ADDRESS, USER, "1234", "otra cosa"):
+        assert trace not in text
+    await world.handle("SM9", message("hola otra vez"))
+    assert [one.data.seq for _, one in world.out if isinstance(one.data, SendRequested)][-1] == 4  # above the fence

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pytest
 
 from kit import ids
-from kit.errors import BrokerDown
+from kit.errors import BrokerDown, StoreDown
 from kit.kafka.dead_letters import Position
 from kit.kafka.delivery import Delivery
 from kit.mongo import Database
@@ -467,3 +467,32 @@ async def test_two_calls_in_a_row_are_greeted_for_each_and_a_third_telling_is_no
         await world.process().handle([world.record(name, event)])
     assert [("uno" in text, "dos" in text) for text in world.box.texts] == [(True, False), (False, True)]
     assert await world.counts() == [2]
+
+
+class Forgetful(Repository):
+    """Its store goes away at the decision, once: before it, or before its answer."""
+
+    decided_first = False
+    away = True
+
+    async def decide(self, turn: TurnDocument) -> None:
+        away, self.away = self.away, False
+        if self.decided_first or not away:
+            await super().decide(turn)
+        if away:
+            raise StoreDown("away")
+
+
+@pytest.mark.parametrize("decided_first", [False, True])
+async def test_the_agent_forgets_an_answer_that_nobody_knows_to_be_decided(world: World, decided_first: bool) -> None:
+    repository = Forgetful(world.database)
+    repository.decided_first = decided_first
+    forgotten: list[str] = []
+    turns = handler(repository, world.agent, world.box, world.tools, forget=forgotten.append)
+    run = run_of(world.record("SM1", message()))
+    with pytest.raises(StoreDown):
+        await turns.handle(run)
+    assert forgotten == [question.conversation for question in world.agent.questions]
+    await turns.handle(run)
+    assert len(world.box.requests) == 1
+    assert len(world.agent.questions) == 2 - decided_first

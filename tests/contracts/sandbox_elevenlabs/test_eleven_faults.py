@@ -1,7 +1,10 @@
 """Every row of the fault table, seen from the client's end of the wire."""
 
+import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import httpx
 import pytest
@@ -10,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sandbox.elevenlabs import ElevenLabsSimulator
 from sandbox.elevenlabs.errors import CLOSE_CODES
+from sandbox.elevenlabs.socket import WireSocket
 from tests.contracts.sandbox_elevenlabs.chat import Chat, said, types
 
 QUOTA = "This request exceeds your quota limit."
@@ -207,3 +211,30 @@ async def test_rest_faults(sim: ElevenLabsSimulator) -> None:
             ("POST", "/v1/convai/conversations/conv_1/files", 404),
         ):
             assert (await rest.request(method, path)).status_code == status
+
+
+def test_a_client_that_left_a_moment_ago_is_not_let_in() -> None:
+    """Its end was read, and the transport has not said yet that it is gone."""
+    connections: set[Any] = set()
+    state = SimpleNamespace(connections=connections)
+    socket = WireSocket(lambda *_: None, config=None, server_state=state, app_state=None)
+    socket.connection_made(MagicMock(**{"is_closing.return_value": True}))
+    upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    socket.data_received("\r\n".join(("GET / HTTP/1.1", "Host: sim", *upgrade, key, "", "")).encode())
+    socket.eof_received()
+    assert not socket.accept(MagicMock())
+    socket.reject(503, "{}")
+
+
+async def test_a_timer_that_raises_stops_no_other(sim: ElevenLabsSimulator) -> None:
+    raised: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, about: raised.append(about))
+    try:
+        sim.clock.call_later(0.01, lambda: 1 / 0)
+        async with asyncio.timeout(2):
+            await sim.clock.sleep(0.02)
+    finally:
+        loop.set_exception_handler(None)
+    assert len(raised) == 1

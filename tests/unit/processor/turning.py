@@ -24,6 +24,9 @@ class NoSends:
     async def sends(self, _ids: list[str]) -> dict[str, Any]:
         return {}
 
+    async def confirmed(self, _contact: str) -> None:
+        return None
+
     async def send_with(self, _sid: str) -> None:
         return None
 

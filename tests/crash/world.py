@@ -1,0 +1,109 @@
+"""The world outside: what it is told to do wrong, and what it saw."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from sandbox.layout import Layout
+from schemas.events import Event
+from schemas.notices import ContactThrottled, MessageExpired, MessageUncertain, MessageUndeliverable
+from tests.crash.clients import phone
+from tests.crash.notices import Notices
+from tests.crash.oracle import Shown
+
+__all__ = ["World", "excuses"]
+
+POSTS = {"path": "Messages", "method": "POST", "times": None}
+TWILIO: Sequence[dict[str, Any]] = (
+    {"effect": "error", "http": 503, "after": True, "probability": 0.15, **POSTS},
+    {"effect": "error", "http": 500, "code": 20500, "probability": 0.1, **POSTS},
+    {"effect": "error", "http": 429, "code": 20429, "retry_after": 1, "probability": 0.1, **POSTS},
+    {"effect": "reset", "after": True, "probability": 0.1, **POSTS},
+    {"effect": "reset", "probability": 0.1, **POSTS},
+    {"effect": "truncate", "probability": 0.1, **POSTS},
+    {"effect": "callback_first", "probability": 0.2, **POSTS},
+    {"effect": "delay", "seconds": 3, "probability": 0.2, **POSTS},
+    {"effect": "duplicate", "kind": "inbound", "seconds": 0.05, "probability": 0.3, "times": None},
+    {"effect": "replay", "kind": "inbound", "seconds": 4, "probability": 0.3, "times": None},
+    {"effect": "drop", "kind": "status", "probability": 0.2, "times": None},
+    {"effect": "hold", "kind": "status", "seconds": 5, "probability": 0.3, "times": None},
+    {"effect": "shuffle", "kind": "status", "seconds": 2, "count": 5, "probability": 0.3, "times": None},
+    {"effect": "replay", "kind": "status", "seconds": 3, "probability": 0.3, "times": None},
+)
+AGENT: Sequence[dict[str, Any]] = (
+    {"at": "before_reply", "do": {"kind": "close", "code": 1011}, "probability": 0.1, "times": None},
+    {"at": "mid_stream", "do": {"kind": "abort"}, "probability": 0.03, "times": None},
+    {"at": "handshake", "do": {"kind": "http", "status": 503}, "probability": 0.1, "times": None},
+    {"at": "before_reply", "do": {"kind": "stall_mid_stream", "ms": 3000}, "probability": 0.2, "times": None},
+    {"at": "before_reply", "do": {"kind": "duplicate_event"}, "probability": 0.2, "times": None},
+    {"at": "after_reply", "do": {"kind": "close", "code": 1000}, "probability": 0.2, "times": None},
+)
+ALWAYS: Sequence[dict[str, Any]] = (
+    {"effect": "duplicate", "kind": "inbound", "seconds": 0.3, "probability": 0.08, "times": None},
+    {"effect": "replay", "kind": "status", "seconds": 1, "probability": 0.05, "times": None},
+)
+RETRY_MS = 1500  # Twilio repeats a webhook within 15 s; a killed ingress needs three of them to be back
+SENT = {"median_ms": 400, "sigma": 0.7}  # one in ten takes longer than a second
+EXCUSES: Mapping[type[Event], str] = {
+    MessageExpired: "expired",
+    MessageUndeliverable: "undeliverable",
+    ContactThrottled: "throttled",
+}
+
+
+class World:
+    """Through the simulators' control planes only."""
+
+    def __init__(self, layout: Layout, http: httpx.AsyncClient) -> None:
+        self._twilio = f"{layout.url('twilio_control')}/_sim"
+        self._agent = f"{layout.url('elevenlabs')}/__sim"
+        self._http = http
+
+    async def prepare(self, seed: int) -> None:
+        """The agent answers with what it was asked, so that an answer shows what it covers."""
+        await self._http.put(f"{self._agent}/agents/agent_sandbox", json={"brain": "echo", "first_message": ""})
+        await self._http.put(f"{self._twilio}/profile", json={"retry_pause_ms": RETRY_MS, "sent": SENT})
+        await self.calm(seed)
+
+    async def calm(self, seed: int) -> None:
+        await self._http.delete(f"{self._twilio}/faults")
+        await self._http.delete(f"{self._agent}/faults")
+        await self._faulty(ALWAYS, seed)
+
+    async def trouble_twilio(self, seed: int) -> None:
+        await self._faulty(TWILIO, seed)
+
+    async def trouble_agent(self) -> None:
+        for fault in AGENT:
+            (await self._http.post(f"{self._agent}/faults", json=fault)).raise_for_status()
+
+    async def _faulty(self, faults: Sequence[dict[str, Any]], seed: int) -> None:
+        for number, fault in enumerate(faults):
+            told = await self._http.post(f"{self._twilio}/faults", json={**fault, "seed": seed + number})
+            told.raise_for_status()
+
+    async def shown(self, contacts: int) -> list[Shown]:
+        told = (await self._http.get(f"{self._twilio}/messages", params={"limit": 20_000})).raise_for_status().json()
+        posted = {one["sid"]: datetime.fromisoformat(one["log"][0][1]) for one in told["messages"]}
+        found: list[Shown] = []
+        for contact in range(contacts):
+            phone_ = (await self._http.get(f"{self._twilio}/handset/{phone(contact)}")).raise_for_status().json()
+            ours = [one for one in phone_["bubbles"] if one["author"] == "us"]
+            found += [Shown(contact, one["n"], posted[one["sid"]], one["body"]) for one in ours]
+        return found
+
+
+def excuses(notices: Notices, contacts: int) -> dict[int, Counter[str]]:
+    """What the main backend was told, by contact: a reply without a notice has no excuse."""
+    numbers = {phone(contact): contact for contact in range(contacts)}
+    found: dict[int, Counter[str]] = {contact: Counter() for contact in range(contacts)}
+    for kind, name in EXCUSES.items():
+        for told in notices.all(kind):
+            found[numbers[told.contact]][name] += 1
+    for told in notices.all(MessageUncertain):
+        again = told.data["reason"] == "posted_again"
+        found[numbers[told.contact]]["posted_again" if again else "uncertain"] += 1
+    return found
