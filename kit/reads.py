@@ -57,6 +57,17 @@ class Reads:
             cursor = self._database.turns.find({"events": {"$in": events}})
             return [TurnDocument.from_mongo(one) async for one in cursor]
 
+    async def turn(self, turn: str) -> TurnDocument | None:
+        with store_errors():
+            found = await self._database.turns.find_one({"_id": turn})
+        return TurnDocument.from_mongo(found) if found else None
+
+    async def turn_at(self, contact: str, seq: int) -> TurnDocument | None:
+        """The turn at this place in the contact's story."""
+        with store_errors():
+            found = await self._database.turns.find_one({"slot": f"{contact}#{seq}"})
+        return TurnDocument.from_mongo(found) if found else None
+
     async def decided(self, events: list[str]) -> set[str]:
         """Those of `events` that a turn covers."""
         with store_errors():

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
-from ops import config, conversation, doctor, stats, takeover, topics
+from ops import config, conversation, doctor, explain, stats, takeover, topics
 
 __all__ = ["app", "main"]
 
@@ -44,6 +44,7 @@ app.add_typer(topics.app, name="topics", rich_help_panel="Operators")
 app.command(rich_help_panel="Operators")(doctor.doctor)
 app.command(rich_help_panel="Operators")(config.config)
 app.command(rich_help_panel="Operators")(stats.stats)
+app.command(rich_help_panel="Operators")(explain.explain)
 app.command(rich_help_panel="Operators")(conversation.conversation)
 app.command(rich_help_panel="Operators")(conversation.close)
 app.command(rich_help_panel="Operators")(takeover.takeover)

@@ -8,14 +8,14 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from kit.errors import HiloError, Misconfigured
 from schemas.contact import UnusableAddress
 
-__all__ = ["JSON", "REVEAL", "document", "fail", "runs", "table"]
+__all__ = ["JSON", "REVEAL", "document", "fail", "runs", "show", "table"]
 
 P = ParamSpec("P")
 PIPE_WIDTH = 200  # columns, where nobody's terminal tells
@@ -57,4 +57,8 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
         shown.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         shown.add_row(*(Text(str(row.get(column, ""))) for column in columns))  # never markup: it may be a client's
+    show(shown)
+
+
+def show(shown: RenderableType) -> None:
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(shown)
