@@ -8,10 +8,9 @@ from schemas.contact import redact
 
 __all__ = ["Masking"]
 
-SIGNED = re.compile(r"(?:\+|%2B|(?<!\d)00)\d(?:[\s().\-/]{0,2}\d){6,14}", re.IGNORECASE)
+SIGNED = re.compile(r"(?:\+|%2B|(?<![\w.-])00)\d(?:[\s().\-/]{0,2}\d){6,14}", re.IGNORECASE)
 # As people write their own number: nine digits or more, in groups or not. Never inside an id, a time or an amount.
 BARE = re.compile(r"(?<![\w.:+-])\(?\d(?:[ .\-()]{0,2}\d){8,14}(?![\w:])")
-DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class Masking:
@@ -45,4 +44,4 @@ def _signed(found: re.Match[str]) -> str:
 
 
 def _bare(found: re.Match[str]) -> str:
-    return found[0] if DATED.match(found[0]) else redact(re.sub(r"\D", "", found[0]))
+    return redact(re.sub(r"\D", "", found[0]))

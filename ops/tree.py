@@ -113,4 +113,4 @@ def _line(*fields: str | None) -> Text:
 
 def _clock(text: str | None) -> str:
     """`2026-11-26 10:09:01.123`, UTC as everything here."""
-    return text[:23].replace("T", " ") if text else ""
+    return text[:23].replace("T", " ").rstrip("Z") if text else ""

@@ -110,6 +110,10 @@ async def test_every_look_up_is_answered_from_an_index(world: World) -> None:
     reads = Reads(Watched(world.database, seen))  # type: ignore[arg-type]
     for name in (turn, "SM_in_1", f"{turn}-1", SID, f"{SID}-read", "nope"):
         await find(reads, name)
+    await world.database.sends.update_one({"_id": f"{turn}-1"}, {"$set": {"error_message": "fenced"}})
+    fenced = await find(reads, turn)
+    assert fenced
+    assert fenced.fenced_by
     indexed = {(name, index.field) for name, indexes in INDEXES.items() for index in indexes}
     assert {one for one in seen if one[1] != "_id"} <= indexed
     assert ("turns", "events") in seen, "it is seen at all"
@@ -170,7 +174,7 @@ async def test_what_was_fenced_says_who_raised_the_fence(world: World) -> None:
         ({"state": "rejected", "error_code": 63016}, ["Twilio refused it", "63016"]),
         ({"state": "again", "error_code": 63018}, ["posted again", "63018"]),
         ({"state": "accepted", "sid": SID, "status": "undelivered", "error_code": 63024}, ["did not reach", "63024"]),
-        ({"state": "accepted", "sid": SID, "status": "delivered", "error_code": 63024}, []),
+        ({"state": "accepted", "sid": SID, "status": "read", "error_code": 63024, "error_message": "x"}, []),
         (None, ["the sender has not come to it"]),
     ],
 )
@@ -203,12 +207,12 @@ async def test_a_call_tells_what_was_spoken_about(world: World) -> None:
     assert document["turn"]["outcome"] == "greeted"
 
 
-WRITTEN = "llámame al 55 1234 5678, o +52 1 55 1234 5678, o 5512345678"
+WRITTEN = "llámame al 55 1234 5678, o +52 1 55 1234 5678, o 5512345678, o MX.9f3c2ab41d"
 
 
 async def test_no_number_is_shown_without_reveal(world: World) -> None:
-    await world.handle(("call_1", completed(call_summary=WRITTEN)))
     await world.handle(("SM_in_1", message(WRITTEN, user_id="MX.9f3c2ab41d")))
+    await world.handle(("call_1", completed(call_summary=WRITTEN)))
     for name in ("call_1", "SM_in_1"):
         story = await found(world, name)
         masked = masking_of(story, reveal=False)(told(story, Trail()))
