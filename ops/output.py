@@ -15,7 +15,7 @@ from rich.text import Text
 from kit.errors import HiloError, Misconfigured
 from schemas.contact import UnusableAddress
 
-__all__ = ["JSON", "REVEAL", "document", "fail", "runs", "show", "table"]
+__all__ = ["JSON", "REVEAL", "confirm", "document", "fail", "runs", "show", "table"]
 
 P = ParamSpec("P")
 PIPE_WIDTH = 200  # columns, where nobody's terminal tells
@@ -45,6 +45,17 @@ def runs(command: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 def fail(sentence: str, code: int = 1) -> None:
     print(sentence, file=sys.stderr)
     raise typer.Exit(code)
+
+
+def confirm(question: str) -> None:
+    """Go on only after a yes; without anybody to ask that is a no."""
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+        print(file=sys.stderr)
+    if not agreed:
+        fail("nothing was done")
 
 
 def document(value: Any) -> None:
