@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
-from ops import config, conversation, deadletters, doctor, explain, stats, takeover, topics
+from ops import config, conversation, deadletters, doctor, erase, explain, export, stats, takeover, topics
 
 __all__ = ["app", "main"]
 
@@ -51,6 +51,8 @@ app.command(rich_help_panel="Operators")(conversation.close)
 app.command(rich_help_panel="Operators")(takeover.takeover)
 app.command(rich_help_panel="Operators")(takeover.handback)
 app.command(rich_help_panel="Operators")(takeover.say)
+app.command(rich_help_panel="Operators")(export.export)
+app.command(rich_help_panel="Operators")(erase.erase)
 
 
 def main() -> None:

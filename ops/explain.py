@@ -50,5 +50,11 @@ async def explain(name: str = ID, as_json: bool = JSON, reveal: bool = REVEAL) -
 
 def masking_of(story: Story, *, reveal: bool) -> Masking:
     after = story.turn.contact_after
-    names = [story.turn.contact, after.get("address"), after.get("user_id"), *after.get("addresses", ())]
+    hashed = story.turn.contact.startswith("erased_")
+    names = [
+        "" if hashed else story.turn.contact,
+        after.get("address"),
+        after.get("user_id"),
+        *after.get("addresses", ()),
+    ]
     return Masking(*(one for one in names if one), reveal=reveal)

@@ -154,6 +154,20 @@ async def test_what_is_no_topics_or_decided_already_is_not_put_back(place: Place
     assert [header(one.record.headers, "ce_id") for one in place.shelf.of("contact.log")] == ["SM_2"]
 
 
+async def test_a_turn_that_is_not_finished_may_be_finished_by_its_record(place: Place, tools: Tools) -> None:
+    await World(place.store, tools).handle(("SM_in_1", message("hola")))
+    (turn,) = await place.store.turns.find({}).to_list(None)
+    await place.store.turns.update_one({"_id": turn["_id"]}, {"$set": {"done": False}})
+    name = await place.bury()
+    assert (await place.redrive(await place.case(name))).settled == [name]
+
+
+async def test_a_mark_settles_its_own_letter_only(place: Place) -> None:
+    first, second = await place.bury(), await place.bury()
+    await place.undertaker().drop([await place.case(second)], "a test", Done())
+    assert [(await place.case(one)).fate for one in (first, second)] == ["open", "dropped"]
+
+
 async def test_a_rate_is_kept(place: Place, clock: FakeClock) -> None:
     chosen = [await place.case(await place.bury(record=WireRecord(b"k", b"v", []))) for _ in range(4)]
     await place.redrive(*chosen, rate=4)
@@ -234,7 +248,7 @@ async def test_a_mark_is_no_letter(place: Place) -> None:
     [
         [],
         [("hilo_dead_attempts", b"many"), ("hilo_redriven_count", b"-1")],
-        [("hilo_dead_reason", b"\xff"), ("hilo_dead_offset", b"9" * 40)],
+        [("hilo_dead_reason", b"\xff"), ("hilo_dead_offset", b"9" * 5000)],
         [("hilo_mark", b"\xff")],
     ],
 )
