@@ -151,6 +151,11 @@ async def test_a_replay_of_the_erased_answers_nothing_and_can_be_explained(world
     assert found.turn.contact == ids.erased_id(CONTACT)
 
 
+async def test_a_name_without_a_story_of_its_own_is_none(world: World) -> None:
+    await life(world)
+    assert await names(world.reads, cast("Any", USER)) == [CONTACT]
+
+
 async def test_a_person_is_found_under_every_name(world: World) -> None:
     await world.handle(("SM0", _hidden("antes")), contact=cast("Any", USER))
     assert await names(world.reads, cast("Any", USER)) == [USER]
