@@ -6,6 +6,7 @@ from typing import Any
 from kit.ids import fence_id
 from kit.mongo import Database, store_errors
 from schemas.documents import (
+    CallDocument,
     ContactDocument,
     ConversationDocument,
     FenceDocument,
@@ -56,6 +57,17 @@ class Reads:
         with store_errors():
             cursor = self._database.turns.find({"events": {"$in": events}})
             return [TurnDocument.from_mongo(one) async for one in cursor]
+
+    async def turn(self, turn: str) -> TurnDocument | None:
+        with store_errors():
+            found = await self._database.turns.find_one({"_id": turn})
+        return TurnDocument.from_mongo(found) if found else None
+
+    async def turn_at(self, contact: str, seq: int) -> TurnDocument | None:
+        """The turn at this place in the contact's story."""
+        with store_errors():
+            found = await self._database.turns.find_one({"slot": f"{contact}#{seq}"})
+        return TurnDocument.from_mongo(found) if found else None
 
     async def decided(self, events: list[str]) -> set[str]:
         """Those of `events` that a turn covers."""
@@ -120,3 +132,32 @@ class Reads:
         with store_errors():
             found = [ConversationDocument.from_mongo(one) async for one in self._database.conversations.find(query)]
         return [one.id for one in found if one.lines and one.lines[-1].role == "client"][:limit]
+
+    async def names_of(self, contact: str) -> list[str]:
+        """User ids whose records go to this contact's story."""
+        with store_errors():
+            found = await self._database.contacts.find({"linked_to": contact}, {"_id": 1}).to_list(None)
+        return sorted(one["_id"].removeprefix("link_") for one in found)
+
+    async def linked(self, user_id: str) -> str | None:
+        """The contact whose story this user id's records go to."""
+        with store_errors():
+            found = await self._database.contacts.find_one({"_id": f"link_{user_id}"})
+        return found["linked_to"] if found else None
+
+    async def calls(self, contact: str) -> list[CallDocument]:
+        with store_errors():
+            found = await self._database.calls.find({"contact": contact}).to_list(None)
+        return sorted((CallDocument.from_mongo(one) for one in found), key=lambda one: one.at)
+
+    async def story(self, contact: str, until: int, since: int = 1) -> list[TurnDocument]:
+        """Turns by their places in the contact's story, from `since` to `until`."""
+        slots = [f"{contact}#{seq}" for seq in range(since, until + 1)]
+        with store_errors():
+            found = await self._database.turns.find({"slot": {"$in": slots}}).to_list(None)
+        return sorted((TurnDocument.from_mongo(one) for one in found), key=lambda one: one.seq)
+
+    async def sends_of(self, contact: str) -> list[SendDocument]:
+        with store_errors():
+            found = await self._database.sends.find({"contact": contact}).to_list(None)
+        return sorted((SendDocument.from_mongo(one) for one in found), key=lambda one: (one.seq, one.id))

@@ -19,7 +19,7 @@ from schemas.contact import Contact
 from schemas.events import Event
 from schemas.topics import CONTACT_LOG
 
-__all__ = ["BY", "CONTACT", "NO_WAIT", "effect", "open_reads", "operator_id", "publish"]
+__all__ = ["BY", "CONTACT", "EFFECT_S", "LOOK_S", "NO_WAIT", "effect", "open_reads", "operator_id", "publish"]
 
 CONTACT = typer.Argument(help="A phone number in any usual spelling, or a WhatsApp user id.")
 BY = typer.Option("operator", "--by", help="Who asks, for the record.")

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
-from ops import config, conversation, doctor, stats, takeover, topics
+from ops import config, conversation, deadletters, doctor, erase, explain, export, stats, takeover, topics
 
 __all__ = ["app", "main"]
 
@@ -41,14 +41,18 @@ for _entry in entry_points(group="hilo.commands"):
         continue  # a production image has no sandbox: its commands are not listed there
 
 app.add_typer(topics.app, name="topics", rich_help_panel="Operators")
+app.add_typer(deadletters.app, name="deadletters", rich_help_panel="Operators")
 app.command(rich_help_panel="Operators")(doctor.doctor)
 app.command(rich_help_panel="Operators")(config.config)
 app.command(rich_help_panel="Operators")(stats.stats)
+app.command(rich_help_panel="Operators")(explain.explain)
 app.command(rich_help_panel="Operators")(conversation.conversation)
 app.command(rich_help_panel="Operators")(conversation.close)
 app.command(rich_help_panel="Operators")(takeover.takeover)
 app.command(rich_help_panel="Operators")(takeover.handback)
 app.command(rich_help_panel="Operators")(takeover.say)
+app.command(rich_help_panel="Operators")(export.export)
+app.command(rich_help_panel="Operators")(erase.erase)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from kit.reads import Reads
 from kit.settings import load
 from ops.asking import BY, CONTACT, NO_WAIT, effect, open_reads, operator_id, publish
+from ops.masking import Masking
 from ops.output import JSON, REVEAL, document, fail, runs, table
 from ops.settings import OpsSettings
 from schemas.contact import Contact, canonical, parse_address, redact
@@ -32,9 +33,11 @@ async def conversation(contact: str = CONTACT, as_json: bool = JSON, reveal: boo
         }
         for one in messages
     ]
+    rows = Masking(key, reveal=reveal)(rows)
     if as_json:
         hidden = {"lines", "rev", "open_key", "seq", "contact", "phone_number"}
-        document({"contact": shown, **found.model_dump(mode="json", exclude=hidden), "messages": rows})
+        about = Masking(key, reveal=reveal)(found.model_dump(mode="json", exclude=hidden))
+        document({"contact": shown, **about, "messages": rows})
         return
     print(f"{found.id}  {shown}  {found.status}  {found.source}  {found.message_count} messages")
     table(["at", "who", "text", "delivery"], rows)

@@ -8,14 +8,14 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from kit.errors import HiloError, Misconfigured
 from schemas.contact import UnusableAddress
 
-__all__ = ["JSON", "REVEAL", "document", "fail", "runs", "table"]
+__all__ = ["JSON", "REVEAL", "confirm", "document", "fail", "runs", "show", "table"]
 
 P = ParamSpec("P")
 PIPE_WIDTH = 200  # columns, where nobody's terminal tells
@@ -47,6 +47,17 @@ def fail(sentence: str, code: int = 1) -> None:
     raise typer.Exit(code)
 
 
+def confirm(question: str) -> None:
+    """Go on only after a yes; without anybody to ask that is a no."""
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+        print(file=sys.stderr)
+    if not agreed:
+        fail("nothing was done")
+
+
 def document(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
@@ -57,4 +68,8 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
         shown.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         shown.add_row(*(Text(str(row.get(column, ""))) for column in columns))  # never markup: it may be a client's
+    show(shown)
+
+
+def show(shown: RenderableType) -> None:
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(shown)

@@ -96,7 +96,8 @@ SYSTEM_NOTICES = Topic(
 )
 DEAD_LETTERS = Topic(
     name="dead.letters",
-    about="Records that could not be used: original key, bytes and headers, with where they came from and why.",
+    about="Records that could not be used: original key, bytes and headers, with where they came from and why. "
+    "A record with the header hilo_mark is none: it says what was done with the letter that hilo_mark_letter names.",
     events=(),
     key="original key",
     retention_days=30,

@@ -9,7 +9,7 @@ from kit.metrics import Metrics
 from schemas.attributes import WireRecord
 from schemas.topics import DEAD_LETTERS
 
-__all__ = ["DeadLetters", "Position"]
+__all__ = ["PREFIX", "DeadLetters", "Position"]
 
 PREFIX = "hilo_dead_"
 

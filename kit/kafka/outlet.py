@@ -68,8 +68,13 @@ class Outlet:
         )
         await self.publish_record(topic, encode(headed), deadline=deadline)
 
-    async def publish_record(self, topic: str, record: WireRecord, *, deadline: float = 5.0) -> None:
-        """Like `publish`, for bytes that are already encoded, or that never were an event of ours."""
+    async def publish_record(
+        self, topic: str, record: WireRecord, *, deadline: float = 5.0, partition: int | None = None
+    ) -> None:
+        """Like `publish`, for bytes that are already encoded, or that never were an event of ours.
+
+        Without a `partition` the key decides.
+        """
         producer = self._producer
         if producer is None:
             self._metrics.count("hilo_publish_failures_total", topic=topic)
@@ -78,7 +83,11 @@ class Outlet:
         try:
             async with asyncio.timeout(deadline):
                 await producer.send_and_wait(
-                    f"{self._prefix}{topic}", record.value, key=record.key, headers=list(record.headers)
+                    f"{self._prefix}{topic}",
+                    record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    partition=partition,
                 )
         except MessageSizeTooLargeError:
             raise Poison("too_large", f"{len(record.value or b'')} bytes for {topic}") from None

@@ -57,7 +57,7 @@ def commands(word: str) -> Iterator[tuple[str, list[str]]]:
     for page in PAGES:
         text = page.read_text()
         blocks = FENCED.findall(text)
-        lines = [line.strip() for block in blocks for line in block.splitlines()[1:-1]]
+        lines = [line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines()[1:-1]]
         for code in [*SPAN.findall(FENCED.sub("", text)), *lines]:
             if code.startswith(f"{word} "):
                 yield page.name, shlex.split(code, comments=True)[1:]

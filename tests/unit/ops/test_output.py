@@ -97,15 +97,24 @@ def test_a_report_fails_when_a_finding_does(
 
 
 COMMANDS = {"ingress", "processor", "sender", "janitor", "sandbox", "demo"}
-OPERATORS = {"topics", "doctor", "config", "stats", "conversation", "close"}
+OPERATORS = {
+    "topics",
+    "doctor",
+    "config",
+    "stats",
+    "explain",
+    "deadletters",
+    "export",
+    "erase",
+    "conversation",
+    "close",
+}
 
 
 def test_help_lists_what_works() -> None:
     shown = runner.invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"})
     assert shown.exit_code == 0
     assert {name for name in COMMANDS | OPERATORS if name not in shown.output} == set()
-    later = {"explain", "deadletters", "export", "erase"}
-    assert {name for name in later if f" {name} " in shown.output} == set()
 
 
 @pytest.mark.parametrize("name", sorted(OPERATORS))
