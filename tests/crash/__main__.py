@@ -44,6 +44,7 @@ async def _main(given: argparse.Namespace) -> int:
     try:
         await playing
     except asyncio.CancelledError:
+        run.fleet.tidy()
         console.print("Stopped; nothing is left running.")
         return 130
     except StackError as error:

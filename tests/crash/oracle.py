@@ -94,7 +94,7 @@ class _Story:
                 self._places[found[0]].append((bubble.place, found.start()))
 
     def judge(self) -> None:
-        firm = [one for one in self._sent if one.acknowledged]
+        firm = sorted((one for one in self._sent if one.acknowledged), key=lambda one: one.acknowledged or one.began)
         self._account.sent += len(firm)
         self._account.refused += len(self._sent) - len(firm)
         self._account.answered += sum(one.token in self._places for one in firm)
@@ -120,7 +120,7 @@ class _Story:
 
     def _silences(self, firm: Sequence[Sent]) -> None:
         for group, after, before in self._missing(firm):
-            then = next((one.began for one in firm if one.began > group[-1].began), None)
+            then = next((one.acknowledged for one in firm[firm.index(group[-1]) + 1 :]), None)
             why = self._why_silent(group, after, before, then)
             names = [one.token for one in group]
             setattr(self._account, why, getattr(self._account, why) + len(group))
@@ -142,7 +142,7 @@ class _Story:
             yield group, after, math.inf
 
     def _why_silent(self, group: Sequence[Sent], after: float, before: float, then: datetime | None) -> str:
-        """`then`: when the next one was written, which was answered."""
+        """`then`: when the next one was acknowledged, which was answered."""
         if any(after < one.place < before and one.body.startswith(APOLOGY) for one in self._shown):
             return "apologised"
         if any(all(_was_a_persons(one, shift, then) for one in group) for shift in self._shifts):

@@ -95,6 +95,14 @@ def test_what_the_bot_left_out_before_the_take_over_is_not_a_persons() -> None:
     assert account(shown(1, 2, "c1n1"), shown(2, 10.5, "c1n3"), shift=shift).lost == 1
 
 
+def test_what_was_acknowledged_late_came_late() -> None:
+    """Both at once: the first one's webhook had to be repeated, and came after the take-over."""
+    burst = [sent(1, 0, took=8), sent(2, 1), sent(3, 10)]
+    shift = Shift(1, at(4), at(5), at(9), at(9.5))
+    found = account(shown(1, 2, "c1n2"), shown(2, 12, "c1n3"), messages=burst, shift=shift)
+    assert (found.taken_over, faults(found)) == (1, (0, 0, 0, 0))
+
+
 def test_where_no_person_spoke_the_hand_back_answers_everything() -> None:
     assert account(shown(1, 2, "c1n1"), shown(2, 12, "c1n3"), shift=Shift(1, at(0.5), at(5), None, at(9))).lost == 1
 
