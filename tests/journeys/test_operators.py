@@ -18,7 +18,7 @@ from tests.running import eventually
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
 CLIENT = "+34600111222"
-SECRET = "mi clave es 4711"
+SECRET, NUMBER = "mi clave es 4711", "600 111 222"
 BAD = b'{"phoneNumber": "12", "clientName": "Ana"}'
 
 
@@ -52,7 +52,7 @@ async def produce(layout: Layout, count: int) -> None:
 async def test_an_operators_night(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     async with sandbox(state) as (_, layout):
-        sid = await wrote(layout, SECRET)
+        sid = await wrote(layout, f"{SECRET}, llámame al {NUMBER}")
         await _explained(layout, sid)
         await _letters(layout)
         await _interrupted(layout)
@@ -67,7 +67,7 @@ async def _explained(layout: Layout, sid: str) -> None:
     await eventually(read, "the answer is read", within=60)
     told = await document(layout, "explain", sid, "--json")
     (send,) = told["sends"]
-    assert (told["records"][0]["text"], told["turn"]["outcome"]) == (SECRET, "replied")
+    assert (told["records"][0]["text"].startswith(SECRET), told["turn"]["outcome"]) == (True, "replied")
     assert [one["status"] for one in send["statuses"]] == ["sent", "delivered", "read"]
     assert told["records"][0]["logged_at"]
     for name in (send["id"], send["sid"], told["turn"]["id"]):
@@ -75,6 +75,9 @@ async def _explained(layout: Layout, sid: str) -> None:
         assert again["turn"] == told["turn"]
     code, tree = await output("explain", sid, **layout.environment("ops"))
     assert (code, CLIENT in tree, "delivered" in tree) == (0, False, True)
+    chat = (await output("conversation", CLIENT, **layout.environment("ops")))[1]
+    for shown in (tree, chat, json.dumps(await document(layout, "export", CLIENT), ensure_ascii=False)):
+        assert (SECRET in shown, NUMBER in shown) == (True, False)
     assert CLIENT in (await output("explain", sid, "--reveal", **layout.environment("ops")))[1]
     assert "no turn, event or send has this id" in await refused(layout, "explain", "SM_nobody")
 
@@ -140,7 +143,7 @@ async def _erased(layout: Layout, sid: str) -> None:
         names = await mongo["hilo"].list_collection_names()
         left = repr([await mongo["hilo"][name].find({}).to_list(None) for name in names])
     assert set(names) == set(INDEXES)
-    assert [one for one in (CLIENT, CLIENT[1:], SECRET, "4711", "Ana") if one in left] == []
+    assert [one for one in (CLIENT, CLIENT[1:], NUMBER, SECRET, "4711", "Ana") if one in left] == []
     assert sid in left, "its place is kept"
     assert "nothing is stored" in await refused(layout, "export", CLIENT)
     assert "nothing is stored" in await refused(layout, "erase", CLIENT, "--yes")
