@@ -17,7 +17,7 @@ from kit.kafka.delivery import Raw, wire
 from kit.settings import KafkaSettings
 from schemas.attributes import WireRecord
 
-__all__ = ["Reader", "Span", "Stored", "reader"]
+__all__ = ["Progress", "Reader", "Span", "Stored", "reader"]
 
 ANSWER_S = 10.0  # for a question about offsets, and between two records
 POLL_MS = 500
