@@ -34,7 +34,7 @@ demo: $(READY)  ## the product's story, seen from outside
 	@$(RUN)hilo demo $(ARGS)
 
 test: $(READY)  ## every test, on as many cores as there are
-	@$(RUN)pytest -n $(MORE) --dist loadfile $(ARGS)
+	@$(RUN)pytest -n $(MORE) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 prove: $(READY)  ## property tests with the large counts
 	@HILO_WORLDS=10000 HILO_TAKE_OVERS=100000 $(RUN)pytest tests/properties --ignore tests/properties/sender $(MANY) $(ARGS)
