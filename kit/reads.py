@@ -58,6 +58,10 @@ class Reads:
             cursor = self._database.turns.find({"events": {"$in": events}})
             return [TurnDocument.from_mongo(one) async for one in cursor]
 
+    async def finished(self, event: str) -> TurnDocument | None:
+        """The turn of this event, once all that follows from it is published."""
+        return next((turn for turn in await self.turns([event]) if turn.done), None)
+
     async def turn(self, turn: str) -> TurnDocument | None:
         with store_errors():
             found = await self._database.turns.find_one({"_id": turn})

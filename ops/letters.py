@@ -169,7 +169,7 @@ class Undertaker:
         event = _event_id(letter)
         if letter.origin.topic != CONTACT_LOG.name or not event:
             return ""
-        decided = next((turn for turn in await self._reads.turns([event]) if turn.done), None)
+        decided = await self._reads.finished(event)
         return f"{decided.id} has decided it ({decided.outcome}): it would be dropped as a copy" if decided else ""
 
     async def _marked(self, letter: Letter, fate: Fate, why: str, done: Done) -> None:

@@ -9,7 +9,7 @@ from ops.asking import BY, CONTACT, NO_WAIT, effect, open_reads, operator_id, pu
 from ops.output import fail, runs
 from ops.settings import OpsSettings
 from schemas.contact import Contact, canonical, parse_address, redact
-from schemas.documents import SendDocument, TurnDocument
+from schemas.documents import SendDocument
 from schemas.events import HandedBack, OperatorSaid, TakenOver
 
 __all__ = ["handback", "say", "takeover"]
@@ -48,7 +48,7 @@ async def handback(contact: str = CONTACT, by: str = BY, no_wait: bool = NO_WAIT
     async with open_reads(settings) as reads:
 
         async def decided() -> bool:
-            return await _turn(reads, event_id) is not None
+            return await reads.finished(event_id) is not None
 
         await effect(decided, f"handed back: {redact(key)}", NOT_DECIDED)
 
@@ -74,7 +74,7 @@ async def say(
 
 
 async def _said(reads: Reads, key: Contact, event_id: str) -> bool:
-    turn = await _turn(reads, event_id)
+    turn = await reads.finished(event_id)
     if turn is None:
         return False
     if not turn.outbound:
@@ -91,7 +91,3 @@ def _why(send: SendDocument) -> str:
     reasons = {"window_closed": "the 24 hours after the client's last message are over, and there is no template"}
     reason = send.error_message or (f"Twilio error {send.error_code}" if send.error_code else send.state)
     return reasons.get(reason, reason)
-
-
-async def _turn(reads: Reads, event_id: str) -> TurnDocument | None:
-    return next((turn for turn in await reads.turns([event_id]) if turn.done), None)

@@ -133,10 +133,11 @@ class Drafting:
             look=look,
         )
         await self._looking.hear(look, talk.messages)
-        if not talk.draft.must_answer:
-            return talk.run, talk.draft
+        run, draft = talk.run, talk.draft
+        if not draft.must_answer:
+            return run, draft
         if talk.unheard:
-            return talk.run, decisions.write_instead(talk.run, state, talk.draft, self._policy)
+            return run, decisions.write_instead(run, state, draft, self._policy)
         draft = await self._answered(talk)
         return talk.run, draft  # in this order: the run has grown meanwhile
 

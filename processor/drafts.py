@@ -7,7 +7,7 @@ a repeat gives the same turn, and what was decided can be finished by anybody.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from kit import ids
 from processor import conversation as rules
@@ -179,8 +179,16 @@ def show(
     return replace(draft, conversation=after, messages=[*draft.messages, *stored], outbound=[*draft.outbound, outbound])
 
 
-def fenced(run: Run, state: State, draft: Draft, fence: FenceRaised) -> Draft:
+def fenced(run: Run, state: State, draft: Draft, reason: Literal["takeover", "opt_out"], *, by: str) -> Draft:
     """Nothing older than this turn may be shown any more."""
+    fence = FenceRaised(
+        contact=run.contact,
+        seq=state.seq,
+        turn=run.turn_id,
+        conversation_id=draft.conversation and draft.conversation.id,
+        reason=reason,
+        by=by,
+    )
     event = EventDocument(id=f"{run.turn_id}-fence", type=fence.type_name(), data=fence.model_dump(mode="json"))
     contact = draft.contact.model_copy(update={"fence": state.seq})
     return replace(draft, contact=contact, outbound=[*draft.outbound, event])

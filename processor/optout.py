@@ -11,7 +11,8 @@ from processor import conversation as rules
 from processor.conversation import State
 from processor.decisions import texts_of
 from processor.drafts import Draft, Policy, Run, fenced, noticed, opened, show
-from schemas.events import AddressRefused, FenceRaised, MessageReceived
+from processor.language import folded
+from schemas.events import AddressRefused, MessageReceived
 from schemas.notices import ContactOptedOut
 
 __all__ = ["START", "STOP", "YES", "opted", "refused", "starts", "stops"]
@@ -23,7 +24,6 @@ STOP = frozenset(
 )
 START = frozenset({"start", "unstop", "alta", "darme de alta", "iniciar", "comecar", "voltar"})
 YES = frozenset({"yes", "si", "sim"})
-PLAIN = str.maketrans("áàâãéêíóôõúüç", "aaaaeeiooouuc")
 OPTED_OUT = 21610  # Twilio: the recipient has unsubscribed
 BLANKS = re.compile(r"\s+")
 
@@ -66,10 +66,7 @@ def _stopped(run: Run, state: State, draft: Draft, event: MessageReceived, polic
         return replace(draft, outcome="stored")
     contact = draft.contact.model_copy(update={"opted_out": True})
     name = draft.conversation and draft.conversation.id
-    fence = FenceRaised(
-        contact=run.contact, seq=state.seq, turn=run.turn_id, conversation_id=name, reason="opt_out", by="client"
-    )
-    out = fenced(run, state, replace(draft, outcome="opted_out", contact=contact), fence)
+    out = fenced(run, state, replace(draft, outcome="opted_out", contact=contact), "opt_out", by="client")
     out = noticed(run, out, ContactOptedOut(contact=run.contact, at=run.now, conversation_id=name))
     return out if event.opt_out_type else show(run, state, out, "confirmation", [texts_of(state, out, policy).stop])
 
@@ -86,4 +83,4 @@ def _words(event: MessageReceived) -> str:
     if event.kind not in {"text", "button", "interactive"}:
         return ""
     text = event.button.text if event.button else event.text
-    return BLANKS.sub(" ", text.strip(" \t\r\n.!¡").lower().translate(PLAIN))
+    return BLANKS.sub(" ", folded(text.strip(" \t\r\n.!¡")))

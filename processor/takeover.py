@@ -12,7 +12,7 @@ from processor.conversation import State
 from processor.drafts import Draft, Policy, Run, fenced, not_after, opened, show
 from processor.parts import bubbles
 from schemas.documents import HistoryLine
-from schemas.events import FenceRaised, HandedBack, OperatorSaid, TakenOver
+from schemas.events import HandedBack, OperatorSaid, TakenOver
 
 __all__ = ["handed_back", "said", "taken_over", "unanswered"]
 
@@ -21,15 +21,8 @@ def taken_over(run: Run, state: State, event: TakenOver) -> Draft:
     """Whatever was decided before and is not shown yet stays unseen. Harmless to repeat."""
     contact = state.contact.model_copy(update={"escalated": True})
     conversation = state.conversation and rules.moved(state.conversation, "take_over")
-    fence = FenceRaised(
-        contact=run.contact,
-        seq=state.seq,
-        turn=run.turn_id,
-        conversation_id=conversation.id if conversation else None,
-        reason="takeover",
-        by=event.by,
-    )
-    return fenced(run, state, Draft("taken_over", contact, conversation, context={"by": event.by}), fence)
+    draft = Draft("taken_over", contact, conversation, context={"by": event.by})
+    return fenced(run, state, draft, "takeover", by=event.by)
 
 
 def handed_back(state: State, event: HandedBack, unseen: Collection[str] = ()) -> Draft:

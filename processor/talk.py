@@ -104,9 +104,10 @@ class Talk:
             quoting(wording(one.data, self._look.heard.get(one.id)), self._look.quoted.get(one.id))
             for one in self.messages
         ]
-        before = _lines_before(self.draft, {one.id for one in self.messages})
+        draft = self.draft
+        before = _lines_before(draft, {one.id for one in self.messages})
         self.asked = question_of(
-            self.run, self.state, self.draft, "\n".join(words), before, self._look, self._policy, progress
+            self.run, self.state, draft, "\n".join(words), before, self._look, self._policy, progress
         )
         return self.asked
 

@@ -12,17 +12,14 @@ from datetime import datetime
 from enum import Enum
 from itertools import pairwise
 
+from processor.language import folded, words
+
 __all__ = ["GAP_S", "MOST_DRAFTS", "Bubble", "Ending", "Habit", "Patience", "Quiet", "ending", "habit_of", "patience"]
 
 KNOWN_GAPS = 3  # between earlier bubbles; fewer show no habit
 MOST_DRAFTS = 2  # stale ones per turn; each costs an agent call, and a thought has an end
 
-
-def _words(*lines: str) -> frozenset[str]:
-    return frozenset(" ".join(lines).split())
-
-
-CONNECTORS = _words(
+CONNECTORS = words(
     "y e o u pero que porque de del a al en con para por si mi la el los las un una es como cuando donde",
     "ademas sobre tambien entonces",
     "and or but that because so of to the my with for if is about also",
@@ -37,7 +34,6 @@ CLOSINGS = frozenset(
     {"gracias", "muchas gracias", "saludos", "adios", "thanks", "thank you", "bye", "obrigada", "obrigado", "tchau"}
 )
 LAST_WORD = re.compile(r"([^\W\d_]+)\W*$")
-PLAIN = str.maketrans("áàâãéêíóôõúüç", "aaaaeeiooouuc")
 
 
 class Ending(Enum):
@@ -136,7 +132,7 @@ def ending(bubble: Bubble) -> Ending:
         return Ending.PLAIN if bubble.kind in {"audio", "location"} or bubble.text.strip() else Ending.UNFINISHED
     if bubble.kind != "text":
         return Ending.FINISHED
-    text = bubble.text.strip().lower().translate(PLAIN)
+    text = folded(bubble.text.strip())
     if text.endswith(("...", "…", ",", ":", "-", ";")) or text.strip(" !.,👋") in GREETINGS:
         return Ending.UNFINISHED
     if text.endswith("?") or text.strip(" !.") in CLOSINGS:

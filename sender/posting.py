@@ -65,7 +65,7 @@ class Poster:
             await self._teller.repeated(send)
         async with self._slot():
             content = {"template": "ContentSid" in fields, "content": fields}
-            send = await self._intended(send.model_copy(update=content), repeat=repeat)
+            send = _ours(await self._ledger.intend(send.model_copy(update=content), repeat=repeat))
             began = self._tools.clock.now()
             try:
                 created = await self._twilio.create(
@@ -87,9 +87,7 @@ class Poster:
             )
             recorded = await self._ledger.record(send, attempt, **_becomes(send, created, self._tools.clock.now()))
         self._count(send, created)
-        if recorded is None:
-            raise Wait("another process has this part", after=1)
-        return await self._judge(recorded, created)
+        return await self._judge(_ours(recorded), created)
 
     async def _still(self, send: SendDocument) -> None:
         """Immediately before the bytes: the row is ours, the lease lasts, nothing forbids it."""
@@ -121,9 +119,7 @@ class Poster:
         gone = {"lease_until": None, "content": None, "fallback": None}
         update = {**gone, "state": state, "error_message": reason, "told": told}
         saved = await self._ledger.save(send, send.model_copy(update=update))
-        if saved is None:
-            raise Wait("another process has this part", after=1)
-        return await self._teller.not_shown(saved)
+        return await self._teller.not_shown(_ours(saved))
 
     async def ended(self, send: SendDocument) -> SendDocument:
         """A row that had its end; a crash may have come before its notice."""
@@ -160,11 +156,12 @@ class Poster:
         finally:
             self._slots.release()
 
-    async def _intended(self, send: SendDocument, *, repeat: bool) -> SendDocument:
-        taken = await self._ledger.intend(send, repeat=repeat)
-        if taken is None:
-            raise Wait("another process has this part", after=1)
-        return taken
+
+def _ours(row: SendDocument | None) -> SendDocument:
+    """The row as we wrote it; None where another process had written it first."""
+    if row is None:
+        raise Wait("another process has this part", after=1)
+    return row
 
 
 def _may_be_shown(send: SendDocument) -> bool:
