@@ -40,6 +40,7 @@ from sender.posting import Poster
 from sender.statuses import StatusHandler
 from sender.telling import Teller
 from tests.contracts.runs import run_of
+from tests.contracts.simulators_clock import SimulatorsClock
 
 pytestmark = pytest.mark.stack
 USER = "+34600111222"
@@ -48,26 +49,6 @@ SID = "HX" + "0" * 32
 HOOKS = "http://hooks.example.com"
 TURN = "turn_0123456789abcdef01234567"
 ENVELOPE_AT = datetime.fromisoformat("2026-11-23T12:00:00+00:00")
-
-
-class SimulatorsClock:
-    """The simulator's clock is the sender's: Twilio dates its messages by it. A wait moves it on at once."""
-
-    def __init__(self, sim: TwilioSimulator) -> None:
-        self._sim = sim
-
-    def now(self) -> datetime:
-        return self._sim.account.now()
-
-    def monotonic(self) -> float:
-        return self._sim.account.now().timestamp()
-
-    async def sleep(self, seconds: float) -> None:
-        self._sim.advance(seconds)
-        await asyncio.sleep(0)
-
-    async def sleep_until(self, moment: datetime) -> None:
-        await self.sleep(max(0.0, (moment - self.now()).total_seconds()))
 
 
 class Box:

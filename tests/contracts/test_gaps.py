@@ -1,10 +1,9 @@
 """Gap repair: what clients wrote while no ingress was there, found in the Twilio simulator's list."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -27,6 +26,7 @@ from sandbox.twilio import Profile, TwilioSimulator
 from sandbox.twilio.shapes import Kind
 from schemas.attributes import Envelope
 from schemas.events import Event, MessageReceived
+from tests.contracts.simulators_clock import SimulatorsClock
 
 pytestmark = pytest.mark.stack
 OURS = "+14155238886"
@@ -48,26 +48,6 @@ class Log:
     @property
     def messages(self) -> dict[str, MessageReceived]:
         return {one.id: one.data for one in self.records if isinstance(one.data, MessageReceived)}
-
-
-class SimulatorsClock:
-    """The simulator's clock is ours: Twilio dates its messages by it."""
-
-    def __init__(self, sim: TwilioSimulator) -> None:
-        self._sim = sim
-
-    def now(self) -> datetime:
-        return self._sim.account.now()
-
-    def monotonic(self) -> float:
-        return self.now().timestamp()
-
-    async def sleep(self, seconds: float) -> None:
-        self._sim.advance(seconds)
-        await asyncio.sleep(0)
-
-    async def sleep_until(self, moment: datetime) -> None:
-        await self.sleep(max(0.0, (moment - self.now()).total_seconds()))
 
 
 class World:

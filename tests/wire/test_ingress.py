@@ -22,19 +22,11 @@ from sandbox.stack.kafka import KafkaServer
 from sandbox.stack.ports import free_ports
 from schemas.topics import CALL_COMPLETED, CONTACT_LOG, DEAD_LETTERS, MESSAGE_STATUS
 from tests.running import eventually, records, running
+from tests.unit.ingress import rig
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "1" * 32, "s3cret", "+14155238886"
 PUBLIC = "https://hooks.example.com/hilo"  # behind a proxy that strips nothing: signatures cover this
-FORM = {
-    "MessageSid": "SM" + "a" * 32,
-    "AccountSid": ACCOUNT,
-    "From": "whatsapp:+5215512345678",
-    "To": f"whatsapp:{NUMBER}",
-    "Body": "Hola, ¿qué tal?",
-    "NumMedia": "0",
-    "MessageType": "text",
-    "X_New": "",
-}
+FORM = rig.FORM | {"X_New": ""}
 WEBHOOK_SECRET = "wsec_test"
 POST_CALL = "/webhook/elevenlabs/post-call"
 INCOMING, STATUS, START = "/webhook/twilio/incoming", "/webhook/twilio/status", "/api/conversations/start-post-call"

@@ -1,6 +1,5 @@
 """The API for the main backend: who may use it, how often, and what it says when it cannot be used."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -16,17 +15,6 @@ from tests.unit.processor.states import conversation
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-async def http(log: Log, tools: Tools) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(ingress(log, tools)) as http:
-        yield http
 
 
 @pytest.mark.parametrize("token", [FIRST, SECOND])

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import tracemalloc
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -15,17 +14,6 @@ from kit.probes import HttpServer
 from kit.service import Tools
 from sandbox.stack.ports import free_ports
 from tests.unit.ingress.rig import ACCOUNT, FORM, INCOMING, PUBLIC, STATUS, TOKEN, Log, client, ingress, post, signed
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-async def http(log: Log, tools: Tools) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(ingress(log, tools)) as http:
-        yield http
 
 
 async def test_a_signed_message_is_published_under_its_sid(http: httpx.AsyncClient, log: Log) -> None:
