@@ -125,21 +125,26 @@ def test_services_look_where_the_health_check_looks() -> None:
         assert f"http://localhost:{port}/health'" in " ".join(SERVICES[name]["healthcheck"]["test"])
 
 
+def deployed(path: str) -> Any:
+    return yaml.safe_load((ROOT / "deploy" / path).read_text())
+
+
 def test_what_observes_points_at_what_is_there() -> None:
     """Prometheus' targets, the collector's and Grafana's sources: names and ports of this file."""
-    read = lambda path: yaml.safe_load((ROOT / "deploy" / path).read_text())  # noqa: E731
     targets = {
         (name, look["port"])
-        for job in read("prometheus/prometheus.yml")["scrape_configs"]
+        for job in deployed("prometheus/prometheus.yml")["scrape_configs"]
         for look in job["dns_sd_configs"]
         for name in look["names"]
     }
     ports = {"ingress": 3001, "processor": 8080, "sender": 8080, "janitor": 8080}
     assert targets == set(ports.items())
-    sources = [one["url"] for one in read("grafana/provisioning/datasources/hilo.yml")["datasources"]]
-    places = {*sources, read("otel/collector.yml")["exporters"]["otlp"]["endpoint"]}
+    sources = [one["url"] for one in deployed("grafana/provisioning/datasources/hilo.yml")["datasources"]]
+    places = {*sources, deployed("otel/collector.yml")["exporters"]["otlp"]["endpoint"]}
     assert {place.removeprefix("http://").split(":")[0] for place in places} == {"prometheus", "tempo"}
-    assert read("otel/tempo.yml")["distributor"]["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"].endswith(":4317")
+    assert deployed("otel/tempo.yml")["distributor"]["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"].endswith(
+        ":4317"
+    )
     mounted = [volume.split(":")[0] for about in SERVICES.values() for volume in about.get("volumes", [])]
     files = [path for path in mounted if path.startswith("./deploy") and not path.endswith("dashboards")]
     assert all((ROOT / path).exists() for path in files), files
