@@ -25,7 +25,7 @@ Check = Callable[[OpsSettings], Awaitable[list[Finding]]]
 
 @runs
 async def doctor(as_json: bool = JSON) -> None:
-    """Check settings, Kafka, MongoDB, Twilio, ElevenLabs, the public address, clock, limits; exit code 1 on a failure."""
+    """Check settings, Kafka, MongoDB, Twilio, ElevenLabs, the address, clock and limits; exit code 1 on a failure."""
     findings = _settings()
     settings = load(OpsSettings)
     checks: tuple[tuple[str, Check], ...] = (
