@@ -19,6 +19,8 @@ from tests.deploy.settings import known, required
 VERSIONS = ("1.30", "1.37")
 """The oldest that has everything used here (`preStop.sleep`), and the newest."""
 SERVICES = ("ingress", "processor", "sender", "janitor", "console")
+ONCE = {"topics", "doctor"}
+"""What ends by itself."""
 STOPS_S = 20  # commits and stops, after the drain
 KEDA = {
     "bootstrapServersFromEnv", "topic", "consumerGroup", "lagThreshold", "offsetResetPolicy", "excludePersistentLag",
@@ -38,8 +40,9 @@ def of(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
 
 def pods(manifests: list[Manifest]) -> dict[str, Manifest]:
     """Name → the pod's own specification."""
-    found = {**of(manifests, "Deployment"), **of(manifests, "Job")}
-    return {name: one["spec"]["template"]["spec"] for name, one in found.items()}
+    specs = {name: one["spec"] for kind in ("Deployment", "Job") for name, one in of(manifests, kind).items()}
+    specs |= {name: one["spec"]["jobTemplate"]["spec"] for name, one in of(manifests, "CronJob").items()}
+    return {name: one["template"]["spec"] for name, one in specs.items()}
 
 
 def config(manifests: list[Manifest]) -> dict[str, str]:
@@ -132,7 +135,7 @@ def test_whoever_is_scaled_has_no_count_of_its_own() -> None:
 
 def test_every_service_is_there_once_with_one_image_of_this_version(manifests: list[Manifest]) -> None:
     found = pods(manifests)
-    assert found.keys() == {*SERVICES, "topics"}
+    assert found.keys() == {*SERVICES, *ONCE}
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     images = {one["containers"][0]["image"] for one in found.values()}
     assert {image.rpartition(":")[2] for image in images} == {version}
@@ -143,7 +146,7 @@ def test_every_service_is_there_once_with_one_image_of_this_version(manifests: l
 def test_a_pod_has_time_to_drain(manifests: list[Manifest]) -> None:
     timing = Timing()
     for name, pod in pods(manifests).items():
-        if name == "topics":
+        if name in ONCE:
             continue
         before = pod["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         assert pod["terminationGracePeriodSeconds"] >= before + timing.drain + STOPS_S + timing.stop
@@ -152,7 +155,7 @@ def test_a_pod_has_time_to_drain(manifests: list[Manifest]) -> None:
 def test_liveness_never_looks_at_the_broker_and_readiness_does(manifests: list[Manifest]) -> None:
     for name, pod in pods(manifests).items():
         (container,) = pod["containers"]
-        if name == "topics":
+        if name in ONCE:
             continue
         paths = {kind: container[kind]["httpGet"]["path"] for kind in container if kind.endswith("Probe")}
         assert paths == {"startupProbe": "/health", "livenessProbe": "/health", "readinessProbe": "/ready"}
@@ -239,7 +242,7 @@ def test_the_network_is_closed_but_for_what_is_needed(manifests: list[Manifest])
     outside = [ipaddress.ip_network(one) for one in block["except"]]
     assert all(any(ipaddress.ip_address(ip) in net for net in outside) for ip in ("10.1.2.3", "169.254.169.254"))
     (who,) = policies["world"]["spec"]["podSelector"]["matchExpressions"]
-    assert set(who["values"]) == {"processor", "sender", "janitor"}
+    assert set(who["values"]) == {"processor", "sender", "janitor", "doctor"}
     first = config(manifests)["KAFKA_BOOTSTRAP_SERVERS"].split(",")[0]
     ports = [port for rule in policies["stores"]["spec"]["egress"] for port in rule["ports"]]
     assert any(one["port"] <= int(first.split(":")[1]) <= one.get("endPort", one["port"]) for one in ports)
