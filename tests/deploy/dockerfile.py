@@ -52,7 +52,8 @@ def build(name: str, folder: Path, upon: str = "") -> Path:
             elif done and word == "COPY" and not rest.startswith("--from"):
                 _copy(*rest.split(), folder=folder)
             elif done and word == "RUN":
-                _run(shlex.split(rest), folder, environment)
+                compiled = rest.endswith("--no-editable")  # one pass over all files is enough for their size
+                _run(shlex.split(rest), folder, environment | {"UV_COMPILE_BYTECODE": str(int(compiled))})
         done = done or stage.name == upon
     return folder / ".venv"
 
