@@ -137,7 +137,7 @@ def test_what_observes_points_at_what_is_there() -> None:
         for look in job["dns_sd_configs"]
         for name in look["names"]
     }
-    ports = {"ingress": 3001, "processor": 8080, "sender": 8080, "janitor": 8080}
+    ports = {"ingress": 3001, "processor": 8080, "sender": 8080, "janitor": 8080, "console": 3002}
     assert targets == set(ports.items())
     sources = [one["url"] for one in deployed("grafana/provisioning/datasources/hilo.yml")["datasources"]]
     places = {*sources, deployed("otel/collector.yml")["exporters"]["otlp"]["endpoint"]}
