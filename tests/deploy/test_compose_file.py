@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -148,3 +150,12 @@ def test_what_observes_points_at_what_is_there() -> None:
     mounted = [volume.split(":")[0] for about in SERVICES.values() for volume in about.get("volumes", [])]
     files = [path for path in mounted if path.startswith("./deploy") and not path.endswith("dashboards")]
     assert all((ROOT / path).exists() for path in files), files
+
+
+def test_prometheus_takes_its_configuration() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not on this machine: apt-get install prometheus")
+    command = [promtool, "check", "config", "--syntax-only", str(ROOT / "deploy/prometheus/prometheus.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stdout + done.stderr
