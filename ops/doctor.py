@@ -12,8 +12,10 @@ from kit.mongo import Mongo, store_errors
 from kit.settings import TwilioSettings, load
 from kit.twilio import Twilio
 from ops.agent_check import check_agent
+from ops.installation import store_finding
 from ops.output import JSON, runs
 from ops.settings import OpsSettings, service_settings
+from ops.surroundings import check_address, check_clock, check_copies, check_host, check_traces
 from ops.topics import report
 
 __all__ = ["doctor"]
@@ -23,14 +25,19 @@ Check = Callable[[OpsSettings], Awaitable[list[Finding]]]
 
 @runs
 async def doctor(as_json: bool = JSON) -> None:
-    """Check settings, Kafka, topics, MongoDB, Twilio and the ElevenLabs agent; exit code 1 on a failure."""
+    """Check settings, Kafka, MongoDB, Twilio, ElevenLabs, the address, clock and limits; exit code 1 on a failure."""
     findings = _settings()
     settings = load(OpsSettings)
     checks: tuple[tuple[str, Check], ...] = (
         ("Kafka", _kafka),
+        ("Kafka: copies", check_copies),
         ("MongoDB", _mongo),
         ("Twilio", _twilio),
         ("ElevenLabs", check_agent),
+        ("PUBLIC_BASE_URL", check_address),
+        ("clock", check_clock),
+        ("traces", check_traces),
+        ("this host", check_host),
     )
     for subject, check in checks:
         try:
@@ -63,12 +70,13 @@ async def _mongo(settings: OpsSettings) -> list[Finding]:
         with store_errors():
             await mongo.prepare()
             version = await _version(mongo)
+            hello = await mongo.database.client.admin.command("hello") if version else {}
     finally:
         await mongo.stop()
     if version is None:
         detail = "embedded server: for a sandbox and tests only"
         return [Finding("MongoDB", "warn", detail, "set MONGODB_URI to a MongoDB replica set")]
-    return [Finding("MongoDB", "ok", f"version {version}")]
+    return [store_finding(version, hello)]
 
 
 async def _version(mongo: Mongo) -> str | None:

@@ -22,6 +22,12 @@ class OpsSettings(KafkaSettings, MongoSettings):
     elevenlabs_base_url: Url = "https://api.elevenlabs.io"
     elevenlabs_auth: Literal["api_key", "signed_url"] = "api_key"
     default_agent_id: str = Field(default="")
+    # What `hilo doctor` compares with this host; defaults as the services have them.
+    public_base_url: Url | None = None
+    greeting_template_sid: str = ""
+    reengage_template_sid: str = ""
+    agent_max_sessions: int = 100
+    max_connections: int = 1000
 
 
 def service_settings() -> dict[str, type[ServiceSettings]]:

@@ -98,13 +98,14 @@ def app(backend: Backend) -> FastAPI:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.backend", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9977)
     parser.add_argument("--servers", default=os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"))
     given = parser.parse_args()
 
     async def serve() -> None:
         backend = Backend(given.servers, os.environ.get("KAFKA_TOPIC_PREFIX", ""))
-        config = uvicorn.Config(app(backend), host="127.0.0.1", port=given.port, log_level="warning")
+        config = uvicorn.Config(app(backend), host=given.host, port=given.port, log_level="warning")
         await uvicorn.Server(config).serve()
 
     asyncio.run(serve())
