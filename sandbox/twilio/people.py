@@ -8,10 +8,12 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from sandbox.twilio.feed import Feed
 from sandbox.twilio.handset import Handset
 from sandbox.twilio.wire import external_user_id
 
 ADDRESS = re.compile(r"^whatsapp:(?:\+[1-9]\d{6,14}|[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128})$")
+KEPT_EVENTS = 10_000
 
 
 class Traits(BaseModel):
@@ -60,11 +62,16 @@ class Contact:
         """What our webhooks see as `From`."""
         return f"whatsapp:{self.bsuid}" if self.traits.hidden else self.key
 
+    def story(self) -> dict[str, object]:
+        return {"address": self.key, "bsuid": self.bsuid, **self.traits.model_dump(exclude={"bsuid"})}
+
 
 class People:
     def __init__(self, keep: int, bubbles: int) -> None:
         self._keep = keep
         self._bubbles = bubbles
+        self.feed = Feed(KEPT_EVENTS)
+        """The events of every handset, each with its `address`."""
         self._known: OrderedDict[str, Contact] = OrderedDict()
         self._aliases: dict[str, str] = {}
 
@@ -89,11 +96,12 @@ class People:
     def wake(self) -> None:
         for contact in self._known.values():
             contact.handset.wake()
+        self.feed.wake()
 
     def _meet(self, key: str) -> Contact:
         bare = key.removeprefix("whatsapp:")
         bsuid = external_user_id(bare) if bare.startswith("+") else bare
-        contact = self._known[key] = Contact(key, bsuid, Handset(key, self._bubbles))
+        contact = self._known[key] = Contact(key, bsuid, Handset(key, self._bubbles, self.feed.add))
         if not bare.startswith("+"):
             contact.traits.hidden = True
         self._aliases[f"whatsapp:{bsuid}"] = key
