@@ -84,10 +84,10 @@ class Chats:
         """The number of the last event; None where some are missing."""
         told = await self._outside.news("twilio", "/events", last)
         events = told["events"]
-        if told["last"] < last:
-            self.lost()
+        if told["last"] < last or (events and events[0]["n"] != last + 1):
             return None
-        if events and events[0]["n"] != last + 1:
+        if any(event["event"] == "forgotten" for event in events):
+            self.lost()
             return None
         for event in events:
             await self._happened(event)
@@ -98,6 +98,8 @@ class Chats:
         person = self.people.get(address)
         if person is None:
             person = await self._stranger(address)
+            if person is None:
+                return
         kind = event["event"]
         if kind == "bubble":
             person.show(event["bubble"])
@@ -109,8 +111,12 @@ class Chats:
             person.typing = event["on"]
             self._hub.tell("typing", {"address": address, "on": event["on"]})
 
-    async def _stranger(self, address: str) -> Person:
-        told = next(one for one in await self._outside.get("twilio", "/contacts") if one["address"] == address)
+    async def _stranger(self, address: str) -> Person | None:
+        """None where the simulator has forgotten them again."""
+        known = await self._outside.get("twilio", "/contacts")
+        told = next((one for one in known if one["address"] == address), None)
+        if told is None:
+            return None
         person = self._met(told)
         self._hub.tell("person", person.story())
         return person

@@ -56,7 +56,7 @@ MADE_UP = (
     ("Lucía Romero", "+34611020304", False),
     ("Carlos Méndez", "+5215512345678", False),  # Mexico's second spelling
     ("John Smith", "+14155550142", False),
-    ("Noa (número oculto)", "+34611090807", True),
+    ("Noa Vidal", "+34611090807", True),
 )
 
 

@@ -203,9 +203,10 @@ def _phones(sim: "TwilioSimulator") -> APIRouter:
 
     @router.get("/events")
     async def all_events(after: int = 0, wait: Wait = 0) -> dict[str, Any]:
-        """Of every handset, in one sequence. `last` below `after`: all was forgotten, read the handsets anew."""
-        news = await sim.account.people.feed.wait(after, wait)
-        return {"events": news, "last": sim.account.people.feed.last}
+        """Of every handset, in one sequence; a `reset` is the event `forgotten`. `last` below `after`: started anew."""
+        feed = sim.account.feed
+        news = await feed.wait(after, wait) if after <= feed.last else []
+        return {"events": news, "last": feed.last}
 
     @router.get("/media/{sid}/{index}")
     async def media(sid: str, index: int) -> Response:

@@ -13,7 +13,6 @@ from sandbox.twilio.handset import Handset
 from sandbox.twilio.wire import external_user_id
 
 ADDRESS = re.compile(r"^whatsapp:(?:\+[1-9]\d{6,14}|[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128})$")
-KEPT_EVENTS = 10_000
 
 
 class Traits(BaseModel):
@@ -67,11 +66,11 @@ class Contact:
 
 
 class People:
-    def __init__(self, keep: int, bubbles: int) -> None:
+    def __init__(self, keep: int, bubbles: int, feed: Feed) -> None:
+        """`feed` gets the events of every handset, each with its `address`."""
         self._keep = keep
         self._bubbles = bubbles
-        self.feed = Feed(KEPT_EVENTS)
-        """The events of every handset, each with its `address`."""
+        self._feed = feed
         self._known: OrderedDict[str, Contact] = OrderedDict()
         self._aliases: dict[str, str] = {}
 
@@ -96,12 +95,11 @@ class People:
     def wake(self) -> None:
         for contact in self._known.values():
             contact.handset.wake()
-        self.feed.wake()
 
     def _meet(self, key: str) -> Contact:
         bare = key.removeprefix("whatsapp:")
         bsuid = external_user_id(bare) if bare.startswith("+") else bare
-        contact = self._known[key] = Contact(key, bsuid, Handset(key, self._bubbles, self.feed.add))
+        contact = self._known[key] = Contact(key, bsuid, Handset(key, self._bubbles, self._feed.add))
         if not bare.startswith("+"):
             contact.traits.hidden = True
         self._aliases[f"whatsapp:{bsuid}"] = key

@@ -13,7 +13,13 @@ let previous = null;
 let chosen = null;
 
 const atEnd = () => list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_END;
-const toEnd = () => (list.scrollTop = list.scrollHeight);
+// Where the reader was before something grew: a picture that loads must not push the newest bubble out of sight.
+let follows = true;
+
+function toEnd() {
+  list.scrollTop = list.scrollHeight;
+  follows = true;
+}
 const elementOf = (sid) => document.getElementById(`b-${sid}`);
 
 const act = {
@@ -90,7 +96,7 @@ function draw() {
 function came({ address, bubble }) {
   const person = openPerson();
   if (address !== person?.address) return;
-  const follow = atEnd() || bubble.author === "user";
+  const follow = follows || bubble.author === "user";
   $("empty-chat")?.remove();
   put(bubble, person);
   typing(person);
@@ -102,6 +108,7 @@ function came({ address, bubble }) {
 export function showChat(reply) {
   on("open", draw);
   on("people", draw);
+  on("day", draw); // yesterday's "today"
   on("bubble", came);
   on("look", looked);
   on("tick", ({ address, sid }) => {
@@ -110,14 +117,17 @@ export function showChat(reply) {
   });
   on("typing", ({ address }) => {
     if (address !== state.open) return;
-    const follow = atEnd();
     head(openPerson());
     typing(openPerson());
-    if (follow) toEnd();
+    if (follows) toEnd();
   });
   document.addEventListener("visibilitychange", looked);
-  list.addEventListener("scroll", () => ($("to-end").hidden = atEnd() || $("to-end").hidden));
-  list.addEventListener("load", () => atEnd() && toEnd(), true);
+  list.addEventListener("scroll", () => {
+    follows = atEnd();
+    if (follows) $("to-end").hidden = true;
+  });
+  list.addEventListener("load", () => follows && toEnd(), true);
+  new ResizeObserver(() => follows && toEnd()).observe(list);
   $("to-end").addEventListener("click", toEnd);
   const react = (emoji) => {
     const [contact, target] = [state.open, chosen.sid];

@@ -2,7 +2,7 @@
 
 import { openPerson } from "./bubble.js";
 import { $, toast } from "./dom.js";
-import { post } from "./post.js";
+import { ordered, post } from "./post.js";
 import { state } from "./state.js";
 import { lang, word } from "./words.js";
 
@@ -50,7 +50,7 @@ function wire(name, { opens, path, body }, added) {
     const button = form.querySelector("[type=submit]");
     button.disabled = true;
     try {
-      const told = await post(path, body(new FormData(form)));
+      const told = await ordered(() => post(path, body(new FormData(form))));
       dialog.close();
       if (name === "call") toast(word("call_told"));
       if (name === "contact") added(told);

@@ -49,9 +49,11 @@ function link(change) {
 }
 
 function keepClock(clock) {
+  const jumped = state.ahead !== clock.ahead_s;
   state.drift = Date.parse(clock.now) - Date.now();
   state.ahead = clock.ahead_s;
   emit("clock");
+  if (jumped) emit("day");
 }
 
 const keepLife = (life) => state.lives.set(life.part, { ...life, seen: performance.now() });

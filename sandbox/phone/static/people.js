@@ -60,5 +60,5 @@ export function showPeople(choose) {
     $("no-contacts").hidden = sorted.length > 0;
     badge($("unread-all"), sorted.reduce((sum, person) => sum + unread(person), 0));
   };
-  for (const event of ["people", "bubble", "tick", "typing", "open", "seen"]) on(event, draw);
+  for (const event of ["people", "bubble", "tick", "typing", "open", "seen", "day"]) on(event, draw);
 }

@@ -36,7 +36,10 @@ export async function tryTo(work) {
 // One after the other: two messages that were typed quickly stay in order.
 let line = Promise.resolve();
 
-export function inTurn(work) {
-  line = line.then(() => tryTo(work));
-  return line;
+export function ordered(work) {
+  const done = line.then(work);
+  line = done.catch(() => undefined);
+  return done;
 }
+
+export const inTurn = (work) => tryTo(() => ordered(work));

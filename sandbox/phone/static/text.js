@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 
 const MARKS = { "*": "b", _: "i", "~": "s", "`": "code" };
-const PATTERN = /(https?:\/\/[^\s<>"]+)|(?<![\p{L}\p{N}])([*_~`])(?=\S)(.+?)(?<=\S)\2(?![\p{L}\p{N}])/gu;
+const PATTERN = /(https?:\/\/[^\s<>"]*[^\s<>".,;:!?»)\]}])|(?<![\p{L}\p{N}])([*_~`])(?=\S)(.+?)(?<=\S)\2(?![\p{L}\p{N}])/gu;
 
 export function formatted(text) {
   const parts = [];

@@ -7,7 +7,7 @@ import { clockOf, fullOf, word } from "./words.js";
 
 const NAMES = { kafka: "Kafka", mongo: "MongoDB" };
 const SERVERS = new Set(Object.keys(NAMES));
-const HIDDEN = new Set(["twilio", "elevenlabs", "backend"]);
+const SHOWN = ["ingress", "processor", "sender", "janitor", "kafka", "mongo"];
 const BACK_FOR_MS = 60_000;
 
 function aheadText(seconds) {
@@ -50,8 +50,7 @@ function lifeRow(life) {
 }
 
 function drawLives() {
-  const shown = [...state.lives.values()].filter((life) => !HIDDEN.has(life.part));
-  shown.sort((a, b) => SERVERS.has(a.part) - SERVERS.has(b.part));
+  const shown = SHOWN.map((part) => state.lives.get(part)).filter(Boolean);
   $("lives").replaceChildren(...shown.map(lifeRow));
   shown.forEach(lifeState);
 }

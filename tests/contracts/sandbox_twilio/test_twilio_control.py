@@ -103,19 +103,24 @@ async def test_long_poll(sim: TwilioSimulator, control: httpx.AsyncClient, sdk: 
 
 
 async def test_events_of_every_handset_in_one_sequence(sim: TwilioSimulator, control: httpx.AsyncClient) -> None:
-    waiting = asyncio.create_task(control.get("/events", params={"wait": 20}))
-    while not sim.account.people.feed._waiting:  # noqa: ASYNC110 - the long poll has no event to offer
+    start = sim.account.feed.last
+    waiting = asyncio.create_task(control.get("/events", params={"after": start, "wait": 20}))
+    while not sim.account.feed._waiting:  # noqa: ASYNC110 - the long poll has no event to offer
         await asyncio.sleep(0)
     sim.say(USER, "hola")
     first = (await waiting).json()
     sim.say("+34600999888", "buenas")
     more = (await control.get("/events", params={"after": first["last"]})).json()
-    told = [(e["n"], e["address"], e["bubble"]["body"]) for e in first["events"] + more["events"]]
+    told = [(e["n"] - start, e["address"], e["bubble"]["body"]) for e in first["events"] + more["events"]]
     assert told == [(1, USER, "hola"), (2, "whatsapp:+34600999888", "buenas")]
     assert [one["address"] for one in (await control.get("/contacts")).json()] == [USER, "whatsapp:+34600999888"]
     await control.post("/reset")
-    forgotten = (await control.get("/events", params={"after": more["last"], "wait": 0})).json()
-    assert forgotten == {"events": [], "last": 0}
+    after = (await control.get("/events", params={"after": more["last"], "wait": 20})).json()
+    assert [(event["n"] - start, event["event"]) for event in after["events"]] == [(3, "forgotten")]
+    ahead = (
+        await control.get("/events", params={"after": start + 9, "wait": 20})
+    ).json()
+    assert ahead == {"events": [], "last": start + 3}
 
 
 async def test_a_file_as_the_user_sent_it(control: httpx.AsyncClient) -> None:
