@@ -117,9 +117,7 @@ async def test_events_of_every_handset_in_one_sequence(sim: TwilioSimulator, con
     await control.post("/reset")
     after = (await control.get("/events", params={"after": more["last"], "wait": 20})).json()
     assert [(event["n"] - start, event["event"]) for event in after["events"]] == [(3, "forgotten")]
-    ahead = (
-        await control.get("/events", params={"after": start + 9, "wait": 20})
-    ).json()
+    ahead = (await control.get("/events", params={"after": start + 9, "wait": 20})).json()
     assert ahead == {"events": [], "last": start + 3}
 
 
