@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from kit.errors import HiloError
+from kit.errors import HiloError, Misconfigured
 from kit.kafka import topics
 from kit.settings import KafkaSettings
 from sandbox.layout import Layout
@@ -77,8 +77,7 @@ class Sandbox:
                 await self._all(WORLD)
                 await self._all(SERVICES)
                 if self._pages:
-                    self._phone = Phone(self.layout, self)
-                    await self._phone.start()
+                    await self._open_phone()
         except BaseException:
             await self.stop()
             raise
@@ -162,6 +161,13 @@ class Sandbox:
             for part in parts:
                 group.create_task(self._start(part))
         self._say(f"{', '.join(parts)}: ready after {time.monotonic() - began:.1f} s")
+
+    async def _open_phone(self) -> None:
+        self._phone = Phone(self.layout, self)
+        try:
+            await self._phone.start()
+        except Misconfigured as error:
+            raise StackError(str(error)) from error
 
     async def _start(self, part: str) -> None:
         environment = {**os.environ, **self.layout.environment(part)}

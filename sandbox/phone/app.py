@@ -39,7 +39,7 @@ class Phone:
 
     async def start(self) -> None:
         """Returns when the page can be opened."""
-        self.machine.lives.changed = lambda life: self.hub.tell("life", life)
+        self.machine.lives.changed = self._lives_changed
         self.chats.lost = lambda: self.troubles.forgotten("twilio")
         for part in (self.chats, self.notices, self.time):
             self.spawn(part.run())
@@ -52,6 +52,11 @@ class Phone:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.stop()
         await self.outside.close()
+
+    def _lives_changed(self, life: dict[str, Any]) -> None:
+        self.hub.tell("life", life)
+        if life["state"] == "up":
+            self.troubles.forgotten(life["part"])  # a simulator that was started again
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Under way until done, or until the phone stops."""

@@ -107,6 +107,9 @@ class Chats:
         elif kind == "tick" and event["sid"] in person.bubbles:
             person.bubbles[event["sid"]]["tick"] = event["tick"]
             self._hub.tell("tick", {"address": address, "sid": event["sid"], "tick": event["tick"]})
+        elif kind == "webhook" and not event["accepted"] and event["sid"] in person.bubbles:
+            person.bubbles[event["sid"]]["lost"] = lost = str(event["http"] or event["error"] or "drop")
+            self._hub.tell("lost", {"address": address, "sid": event["sid"], "lost": lost})
         elif kind == "typing":
             person.typing = event["on"]
             self._hub.tell("typing", {"address": address, "on": event["on"]})

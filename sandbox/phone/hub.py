@@ -17,6 +17,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._pages: set[asyncio.Queue[str | None]] = set()
+        self._closed = False
 
     def tell(self, event: str, data: Any) -> None:
         for page in list(self._pages):
@@ -28,6 +29,8 @@ class Hub:
                 page.put_nowait(None)
 
     async def listen(self, everything: Callable[[], Any]) -> AsyncIterator[str]:
+        if self._closed:
+            return
         page: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
         self._pages.add(page)
         try:
@@ -45,6 +48,7 @@ class Hub:
 
     def close(self) -> None:
         """Ends every stream; a server that stops would wait for them."""
+        self._closed = True
         for page in self._pages:
             while page.full():
                 page.get_nowait()

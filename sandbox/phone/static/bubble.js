@@ -25,7 +25,7 @@ function attached(bubble) {
     case "sticker":
       return h("img", { src: url, alt: bubble.body || word("picture"), class: bubble.kind, loading: "lazy" });
     case "audio":
-      return h("audio", { src: url, controls: true, preload: "none", "aria-label": word("voice") });
+      return h("audio", { src: url, controls: true, preload: "metadata", "aria-label": word("voice") });
     case "video":
       return h("video", { src: url, controls: true, preload: "none", "aria-label": word("video") });
     case "document":
@@ -53,6 +53,12 @@ function ticks(bubble) {
   const mark = icon("two", word(read ? "read" : "sent"));
   mark.classList.add("tick");
   return mark;
+}
+
+// Twilio gave up: Hilo's webhook did not take this message. A client sees nothing of it.
+export function setLost(element, bubble) {
+  if (!bubble.lost || element.querySelector(".lost")) return;
+  element.append(h("p", { class: "warning lost" }, word("lost", { why: bubble.lost })));
 }
 
 export function setTick(element, bubble) {

@@ -1,6 +1,6 @@
 // The open chat: its bubbles as they come, its header, its menu.
 
-import { author, bubbleOf, inShort, openPerson, setTick } from "./bubble.js";
+import { author, bubbleOf, inShort, openPerson, setLost, setTick } from "./bubble.js";
 import { $, h, toast } from "./dom.js";
 import { inTurn, post } from "./post.js";
 import { emit, markSeen, now, on, state } from "./state.js";
@@ -53,6 +53,7 @@ function put(bubble, person) {
   if (newDay) list.append(h("p", { class: "day" }, dayName(bubble.at, now())));
   const element = bubbleOf(bubble, person, act);
   element.classList.toggle("first", newDay || previous.author !== bubble.author);
+  setLost(element, bubble);
   list.append(element);
   previous = bubble;
 }
@@ -114,6 +115,11 @@ export function showChat(reply) {
   on("tick", ({ address, sid }) => {
     const element = address === state.open && elementOf(sid);
     if (element) setTick(element, openPerson().bubbles.get(sid));
+  });
+  on("lost", ({ address, sid }) => {
+    const element = address === state.open && elementOf(sid);
+    if (element) setLost(element, openPerson().bubbles.get(sid));
+    if (follows) toEnd();
   });
   on("typing", ({ address }) => {
     if (address !== state.open) return;

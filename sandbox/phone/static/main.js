@@ -91,6 +91,12 @@ const HEARD = {
     bubble.tick = told.tick;
     emit("tick", told);
   },
+  lost(told) {
+    const bubble = state.people.get(told.address)?.bubbles.get(told.sid);
+    if (!bubble) return;
+    bubble.lost = told.lost;
+    emit("lost", told);
+  },
   typing(told) {
     const person = state.people.get(told.address);
     if (!person) return;

@@ -53,6 +53,14 @@ async def test_a_message_and_its_answer_live(scene: Scene) -> None:
     assert (shown["typing"], [one["tick"] for one in shown["bubbles"]]) == (True, ["read"])
 
 
+async def test_what_hilo_did_not_take_is_said(scene: Scene) -> None:
+    scene.hooks.answer = lambda _: (503, None, b"")
+    async with listening(scene) as page:
+        sid = (await scene.post("messages", contact=LUCIA, text="hola")).json()["sid"]
+        assert await page.has("lost") == {"address": LUCIA, "sid": sid, "lost": "503"}
+    assert person(await scene.state(), LUCIA)["bubbles"][0]["lost"] == "503"
+
+
 async def test_who_hides_the_number_shows_a_user_id(scene: Scene) -> None:
     await scene.post("messages", contact=NOA, text="hola")
     form = (await scene.webhooks(1))[0]

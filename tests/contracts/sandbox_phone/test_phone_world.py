@@ -78,6 +78,13 @@ async def test_a_simulator_that_started_over_has_no_trouble(scene: Scene) -> Non
         assert [one["key"] for one in told if one["on"]] == ["agent_down"]
 
 
+async def test_a_simulator_that_was_started_again_has_no_trouble(scene: Scene) -> None:
+    for key in ("agent_down", "twilio_500"):
+        await scene.post("trouble", key=key, on=True)
+    scene.machine.lives.rose("elevenlabs")
+    assert [one["key"] for one in (await scene.state())["troubles"] if one["on"]] == ["twilio_500"]
+
+
 async def test_services_die_and_servers_restart(scene: Scene) -> None:
     async with listening(scene) as page:
         assert (await scene.post("kill", part="processor")).status_code == 202

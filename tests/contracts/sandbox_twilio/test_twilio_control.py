@@ -109,16 +109,21 @@ async def test_events_of_every_handset_in_one_sequence(sim: TwilioSimulator, con
         await asyncio.sleep(0)
     sim.say(USER, "hola")
     first = (await waiting).json()
-    sim.say("+34600999888", "buenas")
+    await sim.inbound("+34600999888", "buenas")
+    await sim.idle()
     more = (await control.get("/events", params={"after": first["last"]})).json()
-    told = [(e["n"] - start, e["address"], e["bubble"]["body"]) for e in first["events"] + more["events"]]
-    assert told == [(1, USER, "hola"), (2, "whatsapp:+34600999888", "buenas")]
+    told = first["events"] + more["events"]
+    assert [event["n"] - start for event in told] == [1, 2, 3, 4]
+    shown = [(event["address"], event["bubble"]["body"]) for event in told if event["event"] == "bubble"]
+    assert shown == [(USER, "hola"), ("whatsapp:+34600999888", "buenas")]
+    taken = {event["address"]: event["accepted"] for event in told if event["event"] == "webhook"}
+    assert taken == {USER: True, "whatsapp:+34600999888": True}
     assert [one["address"] for one in (await control.get("/contacts")).json()] == [USER, "whatsapp:+34600999888"]
     await control.post("/reset")
     after = (await control.get("/events", params={"after": more["last"], "wait": 20})).json()
-    assert [(event["n"] - start, event["event"]) for event in after["events"]] == [(3, "forgotten")]
+    assert [(event["n"] - start, event["event"]) for event in after["events"]] == [(5, "forgotten")]
     ahead = (await control.get("/events", params={"after": start + 9, "wait": 20})).json()
-    assert ahead == {"events": [], "last": start + 3}
+    assert ahead == {"events": [], "last": start + 5}
 
 
 async def test_a_file_as_the_user_sent_it(control: httpx.AsyncClient) -> None:
