@@ -23,6 +23,8 @@ class Chats:
         self._outside = outside
         self._hub = hub
         self._given: dict[str, str] = {}
+        self._introduced: set[str] = set()
+        """Who got their name here: a handset that is only looked at makes a nameless person too."""
         self.people: dict[str, Person] = {}
         self.connected = False
         self.lost: Callable[[], None] = lambda: None
@@ -47,7 +49,8 @@ class Chats:
         self._given[address] = given
         traits = {"profile_name": name, "hidden": hidden}
         told = await self._outside.do("PUT", "twilio", f"/contacts/{address}", traits)
-        person = self._met(told)
+        self._introduced.add(address)
+        person = self._met(told, self.people)
         self._hub.tell("person", person.story())
         return person
 
@@ -57,20 +60,21 @@ class Chats:
     async def _load(self) -> int:
         last: int = (await self._outside.get("twilio", "/events", after=2**53))["last"]
         known = {one["address"] for one in await self._outside.get("twilio", "/contacts")}
-        self.people.clear()
         for name, number, hidden in MADE_UP:
-            if address_of(number)[0] not in known:
+            if address_of(number)[0] not in known & self._introduced:
                 await self.add(name, number, hidden=hidden)
+        people: dict[str, Person] = {}
         for told in await self._outside.get("twilio", "/contacts"):
-            await self._fill(self._met(told))
+            await self._fill(self._met(told, people))
+        self.people = people
         return last
 
-    def _met(self, told: dict[str, Any]) -> Person:
+    def _met(self, told: dict[str, Any], people: dict[str, Person]) -> Person:
         address = told["address"]
-        person = self.people.get(address)
+        person = people.get(address)
         if person is None:
             given = self._given.get(address) or _made_up(address) or address.removeprefix("whatsapp:")
-            person = self.people[address] = Person(address, given, told["profile_name"])
+            person = people[address] = Person(address, given, told["profile_name"])
         person.name, person.user_id, person.hidden = told["profile_name"], told["bsuid"], told["hidden"]
         return person
 
@@ -87,6 +91,7 @@ class Chats:
         if told["last"] < last or (events and events[0]["n"] != last + 1):
             return None
         if any(event["event"] == "forgotten" for event in events):
+            self._introduced.clear()
             self.lost()
             return None
         for event in events:
@@ -120,7 +125,7 @@ class Chats:
         told = next((one for one in known if one["address"] == address), None)
         if told is None:
             return None
-        person = self._met(told)
+        person = self._met(told, self.people)
         self._hub.tell("person", person.story())
         return person
 

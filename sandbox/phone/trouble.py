@@ -37,6 +37,7 @@ TROUBLES = (
     _agent("agent_slow", {"at": "before_reply", "do": {"kind": "slow", "factor": 15}}),
     _agent("agent_error", {"at": "before_reply", "do": {"kind": "close", "code": 1011, "error_frame": "nested"}}),
     _twilio("twilio_500", effect="error", http=500, **POST),
+    _twilio("twilio_busy", effect="error", http=429, code=20429, retry_after=2, **POST),
     _twilio("twilio_slow", effect="delay", seconds=4, **POST),
     _twilio("twilio_unclear", effect="reset", after=True, probability=0.5, **POST),
     _twilio("callbacks_lost", effect="drop", kind="status"),

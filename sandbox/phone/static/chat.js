@@ -89,6 +89,7 @@ function draw() {
   typing(person);
   head(person);
   $("call-open").disabled = !person.phone;
+  $("call-open").title = word(person.phone ? "finish_call" : "no_call");
   toEnd();
   $("to-end").hidden = true;
   looked();

@@ -55,7 +55,7 @@ function wire(name, { opens, path, body }, added) {
       if (name === "call") toast(word("call_told"));
       if (name === "contact") added(told);
     } catch (error) {
-      problem.textContent = error.message;
+      problem.textContent = name === "contact" && error.status === 422 ? word("bad_number") : error.message;
     } finally {
       button.disabled = false;
     }

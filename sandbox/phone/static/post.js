@@ -3,13 +3,18 @@
 import { toast } from "./dom.js";
 import { word } from "./words.js";
 
-export class Refused extends Error {}
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
 
 async function answer(response) {
   if (response.ok) return response.json();
   const told = await response.json().catch(() => ({}));
   const detail = told.detail;
-  throw new Refused(typeof detail === "string" ? detail : (detail?.[0]?.msg ?? `HTTP ${response.status}`));
+  throw new Refused(response.status, typeof detail === "string" ? detail : (detail?.[0]?.msg ?? `HTTP ${response.status}`));
 }
 
 export async function post(path, body = {}) {
