@@ -123,17 +123,24 @@ async def _killed(desk: Watched) -> None:
 
 
 async def _restarted(page: Page) -> None:
-    """Kafka away for a while: the sandbox goes on, and what is written meanwhile is answered once."""
-    kafka = page.locator("#lives [data-part=kafka]")
-    await kafka.get_by_role("button").click()
-    await expect(kafka).to_have_attribute("data-state", "down")
-    await page.locator("[data-trouble=twilio_500]").click()
-    await expect(page.locator("[data-trouble=twilio_500]")).to_have_attribute("aria-checked", "true")
-    await expect(kafka).to_have_attribute("data-state", "up", timeout=SLOW_MS)
-    await write(page, "¿Y ahora?")
+    """The store away, then Kafka: the sandbox goes on, and what is written meanwhile is answered once."""
+    await page.locator("[data-trouble=callbacks_twice]").click()
+    await expect(page.locator("[data-trouble=callbacks_twice]")).to_have_attribute("aria-checked", "true")
+    await _restart(page, "mongo", meanwhile="¿Y ahora?")
+    await answers(page, 7)
     await page.locator("#all-well").click()
     await expect(page.locator("[role=switch][aria-checked=true]")).to_have_count(0)
-    await answers(page, 7)
+    # Nothing is written here: Twilio repeats a webhook for less time than Kafka may be away.
+    await _restart(page, "kafka")
+
+
+async def _restart(page: Page, part: str, meanwhile: str | None = None) -> None:
+    row = page.locator(f"#lives [data-part={part}]")
+    await row.get_by_role("button").click()
+    await expect(row).to_have_attribute("data-state", "down")
+    if meanwhile:
+        await write(page, meanwhile)
+    await expect(row).to_have_attribute("data-state", "up", timeout=SLOW_MS)
 
 
 async def _a_day_later(desk: Watched) -> None:
