@@ -60,9 +60,11 @@ class Door:
         if endpoint is None:
             await self._rest(scope, receive, send)
             return
+        began, metrics = self._tools.clock.monotonic(), self._tools.metrics
         with span(scope["path"]):
             response = await self._answer(endpoint, Call(scope, receive))
-        self._tools.metrics.count("hilo_webhooks_total", route=scope["path"], status=str(response.status_code))
+        metrics.count("hilo_webhooks_total", route=scope["path"], status=str(response.status_code))
+        metrics.observe("hilo_webhook_seconds", self._tools.clock.monotonic() - began, route=scope["path"])
         await response(scope, receive, send)
 
     async def _answer(self, endpoint: Endpoint, call: Call) -> Response:

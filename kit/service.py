@@ -127,7 +127,9 @@ async def _serve(settings: S, name: str, build: Callable[[S, Tools], Service]) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     service = build(settings, Tools(name, settings.clock(), Metrics()))
-    watchdog = Watchdog()
+    metrics = service.tools.metrics
+    metrics.set("hilo_info", 1, service=name, prefix=getattr(settings, "kafka_topic_prefix", "") or "-")
+    watchdog = Watchdog(late=lambda seconds: metrics.observe("hilo_loop_lag_seconds", seconds))
     await watchdog.start()
     try:
         await service.run(stopping)

@@ -14,7 +14,7 @@ from kit.twilio import Created, Twilio
 from schemas.documents import Attempt, SendDocument
 from sender.effects import FINAL, EffectLedger, failed
 from sender.inquiry import POLL_S, Inquiry, why_not
-from sender.outcomes import once_more, outcome_for
+from sender.outcomes import label, once_more, outcome_for
 from sender.pacing import Pacer
 from sender.telling import Teller
 from sender.window import CALLBACK_OVERRIDES, validity
@@ -119,6 +119,7 @@ class Poster:
         gone = {"lease_until": None, "content": None, "fallback": None}
         update = {**gone, "state": state, "error_message": reason, "told": told}
         saved = await self._ledger.save(send, send.model_copy(update=update))
+        self._tools.metrics.count("hilo_withheld_total", reason=reason)
         return await self._teller.not_shown(_ours(saved))
 
     async def ended(self, send: SendDocument) -> SendDocument:
@@ -140,7 +141,10 @@ class Poster:
         raise TwilioDown(f"{created.outcome} {created.code or created.detail}", after=created.retry_after or held)
 
     def _count(self, send: SendDocument, created: Created) -> None:
-        self._tools.metrics.count("hilo_sends_total", outcome=created.outcome)
+        metrics, now = self._tools.metrics, self._tools.clock.now()
+        metrics.count("hilo_sends_total", outcome=created.outcome, code=label(created.code))
+        if created.outcome == "ACCEPTED":
+            metrics.observe("hilo_send_seconds", (now - send.created_at).total_seconds(), purpose=send.purpose)
         about = {"outcome": created.outcome, "code": created.code, "detail": created.detail}
         self._log.info("posted", send=send.id, turn_id=send.turn, contact=send.contact, **about)
 

@@ -20,6 +20,7 @@ from kit.metrics import Metrics
 from kit.tracing import outgoing
 from schemas.attributes import Envelope, WireRecord, encode
 from schemas.events import Event
+from schemas.topics import SYSTEM_NOTICES
 
 __all__ = ["Outlet"]
 
@@ -67,6 +68,8 @@ class Outlet:
             {**outgoing(), **envelope.extensions},
         )
         await self.publish_record(topic, encode(headed), deadline=deadline)
+        if topic == SYSTEM_NOTICES.name:
+            self._metrics.count("hilo_notices_total", type=type(envelope.data).__name__)
 
     async def publish_record(
         self, topic: str, record: WireRecord, *, deadline: float = 5.0, partition: int | None = None
