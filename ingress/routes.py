@@ -1,7 +1,5 @@
 """The webhooks: check, parse, publish, and answer only once the broker has it."""
 
-from urllib.parse import parse_qsl
-
 from pydantic_core import from_json
 from starlette.responses import JSONResponse, Response
 
@@ -62,9 +60,8 @@ class Webhooks:
 
     async def status(self, call: Call) -> Response:
         form, body = await self._form(call)
-        query = dict(parse_qsl(call.scope["query_string"].decode("latin-1")))
         try:
-            event = twilio.status_changed(form, query, self.tools.clock.now())
+            event = twilio.status_changed(form, call.query, self.tools.clock.now())
         except twilio.Refused as refused:
             return await self._bury(call, body, refused)
         await self._publish(

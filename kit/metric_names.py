@@ -17,6 +17,7 @@ MetricName = Literal[
     # every service
     "hilo_info",
     "hilo_loop_lag_seconds",
+    "hilo_spans_total",
     # publishing
     "hilo_publish_seconds",
     "hilo_publish_failures_total",
@@ -122,6 +123,9 @@ DEFINITIONS: dict[MetricName, Definition] = {
         {"service": _words("ingress processor sender janitor console"), "prefix": PREFIX},
     ),
     "hilo_loop_lag_seconds": Definition("histogram", "how late the event loop was for a timer of one second"),
+    "hilo_spans_total": Definition(
+        "counter", "spans for the collector: exported, lost", {"result": _words("exported lost")}
+    ),
     # publishing
     "hilo_publish_seconds": Definition("histogram", "from send to the broker's acknowledgement", {"topic": TOPIC}),
     "hilo_publish_failures_total": Definition(
@@ -139,8 +143,8 @@ DEFINITIONS: dict[MetricName, Definition] = {
     # lanes
     "hilo_records_total": Definition(
         "counter",
-        "records settled or put off: ok, buried, retry, wait, hold",
-        {"topic": TOPIC, "outcome": _words("ok buried retry wait hold")},
+        "records settled (ok, buried) or put off (retry, wait, hold, unburied)",
+        {"topic": TOPIC, "outcome": _words("ok buried retry wait hold unburied")},
     ),
     "hilo_handler_seconds": Definition("histogram", "one attempt of a handler", {"topic": TOPIC}),
     "hilo_lane_wait_seconds": Definition("histogram", "from admission to the start of a run", {"topic": TOPIC}),

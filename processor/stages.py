@@ -6,7 +6,7 @@ from typing import Literal
 
 from kit.clock import Clock
 from kit.metrics import Metrics
-from kit.tracing import span
+from kit.tracing import Attributes, SpanKind, inner
 from processor.conversation import State
 from schemas.documents import TurnDocument
 from schemas.events import MessageReceived
@@ -16,6 +16,9 @@ __all__ = ["End", "Stage", "Stages", "end_of", "unwatched"]
 Name = Literal["quiet", "agent", "decide", "publish"]
 Stage = Callable[[Name], AbstractContextManager[object]]
 End = Literal["once", "superseded", "late"]
+ABOUT: dict[Name, Attributes] = {
+    "decide": {"db.system.name": "mongodb", "db.operation.name": "insert", "db.collection.name": "turns"}
+}
 ANSWERS = {"replied", "escalated", "apologised", "asked_to_write"}
 
 
@@ -30,7 +33,9 @@ class Stages:
     def __call__(self, name: Name) -> Iterator[None]:
         began = self._clock.monotonic()
         try:
-            with span(f"turn {name}"):
+            with inner(
+                name, kind=SpanKind.CLIENT if name == "decide" else SpanKind.INTERNAL, attributes=ABOUT.get(name)
+            ):
                 yield
         finally:
             self._metrics.observe("hilo_turn_stage_seconds", self._clock.monotonic() - began, stage=name)

@@ -11,7 +11,7 @@ from kit.kafka.outlet import Outlet
 from kit.lanes import Run as LaneRun
 from kit.logs import get_log
 from kit.service import Tools
-from kit.tracing import outgoing
+from kit.tracing import origin
 from processor import decisions, drafts, optout
 from processor.drafting import Drafting
 from processor.drafts import Policy, Run
@@ -168,7 +168,7 @@ class TurnHandler:
             events=[one.envelope for one in fresh],
             positions=[str(one.position) for one in fresh],
             now=self._tools.clock.now(),
-            trace=outgoing(),
+            trace=origin(),
         )
 
     def _channel(self, first: Delivery, last_used: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from kit.errors import HiloError, TwilioDown, Wait
 from kit.logs import get_log
 from kit.service import Tools
+from kit.tracing import outgoing
 from kit.twilio import Created, Twilio
 from schemas.documents import Attempt, SendDocument
 from sender.effects import FINAL, EffectLedger, failed
@@ -71,7 +72,7 @@ class Poster:
                 created = await self._twilio.create(
                     to=send.to,
                     channel=send.channel,
-                    callback=f"{self._callback}?send={send.id}&attempt={send.posts}{CALLBACK_OVERRIDES}",
+                    callback=f"{self._callback}?{_query(send)}{CALLBACK_OVERRIDES}",
                     content={**fields, **validity(send.not_after, began)},
                     before=partial(self._still, send),
                 )
@@ -159,6 +160,12 @@ class Poster:
             yield
         finally:
             self._slots.release()
+
+
+def _query(send: SendDocument) -> str:
+    """Which send a status is of, and the trace it belongs to. Twilio signs it with the rest of the URL."""
+    trace = outgoing().get("traceparent")
+    return f"send={send.id}&attempt={send.posts}" + (f"&trace={trace}" if trace else "")
 
 
 def _ours(row: SendDocument | None) -> SendDocument:

@@ -33,10 +33,10 @@ def calls() -> list[tuple[str, ast.Call]]:
 
 def uses() -> list[tuple[str, str, str, frozenset[str]]]:
     """(place, method, metric, labels). `**at` stands for a partition, with its topic and perhaps its group."""
-    found = []
+    found: list[tuple[str, str, str, frozenset[str]]] = []
     for place, node in calls():
         labels = {keyword.arg for keyword in node.keywords if keyword.arg}
-        name = node.args[0].value  # type: ignore[attr-defined]
+        name: MetricName = node.args[0].value  # type: ignore[attr-defined]
         if any(keyword.arg is None for keyword in node.keywords):
             labels |= set(DEFINITIONS[name].labels) & {"group", "topic", "partition"}
         found.append((place, node.func.attr, name, frozenset(labels)))  # type: ignore[attr-defined]
@@ -106,7 +106,7 @@ def _branches(node: ast.expr) -> list[ast.expr]:
 def constants() -> list[tuple[str, str, str, str]]:
     """(place, metric, label, value) of every label that is a constant where it is counted, either one of two too."""
     return [
-        (place, call.args[0].value, keyword.arg or "", one.value)  # type: ignore[attr-defined]
+        (place, call.args[0].value, keyword.arg or "", str(one.value))  # type: ignore[attr-defined]
         for place, call in calls()
         for keyword in call.keywords
         for one in _branches(keyword.value)
