@@ -60,14 +60,8 @@ def executor(
     async def bury(burial: Burial[Raw]) -> None:
         position = Position(topic.name, burial.raw.partition, burial.offset)
         with burying(topic, group, burial.raw, position, burial.reason):
-            await letters.bury(
-                wire(burial.raw),
-                position,
-                group=group,
-                reason=burial.reason,
-                detail=_detail(burial.error),
-                attempts=burial.attempts,
-            )
+            about = {"reason": burial.reason, "detail": _detail(burial.error)}
+            await letters.bury(wire(burial.raw), position, group=group, attempts=burial.attempts, **about)
             if subscription.on_buried:
                 await subscription.on_buried(position, burial.error, _decoded(topic, burial.raw))
 

@@ -1,11 +1,18 @@
 """What a PromQL expression asks for, and whether our services could answer it. No parser: promtool is one."""
 
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+
+import pytest
 
 from kit.metric_names import DEFINITIONS
 
-__all__ = ["faults"]
+__all__ = ["faults", "promtool"]
+
+PROMTOOL = shutil.which("promtool")
 
 # Of Prometheus itself, or of its client's process collector.
 FOREIGN = {"process_start_time_seconds", "process_cpu_seconds_total", "process_resident_memory_bytes", "ALERTS"}
@@ -53,3 +60,12 @@ def _matcher(name: str, label: str, value: str) -> Iterator[str]:
     for word in value.split("|"):
         if isinstance(bound, frozenset) and not any(re.fullmatch(word, known) for known in bound):
             yield f"{name} has no {label} {word}"
+
+
+def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    if PROMTOOL is None:
+        reason = "promtool is not installed: apt-get install prometheus"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
