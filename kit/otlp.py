@@ -33,7 +33,7 @@ def exported(settings: ServiceSettings, service: str, metrics: Metrics) -> Itera
         yield
         return
     recording = provider(settings, service, metrics)
-    tracing.record(recording, by_parent=settings.otel_traces_sampler.startswith("parentbased"))
+    tracing.record(recording, roots=_roots(settings))
     try:
         yield
     finally:
@@ -87,11 +87,17 @@ class Hushed(SpanExporter):
         return self._inside.force_flush(timeout_millis)
 
 
+def _roots(settings: ServiceSettings) -> float | None:
+    """What `parentbased_…` samples of new traces, drawn by ourselves: the SDK's own way costs what is not recorded."""
+    shares = {"always_on": 1.0, "always_off": 0.0, "traceidratio": settings.otel_traces_sampler_arg}
+    by_parent = settings.otel_traces_sampler.startswith("parentbased_")
+    return shares[settings.otel_traces_sampler.removeprefix("parentbased_")] if by_parent else None
+
+
 def _sampler(settings: ServiceSettings) -> Sampler:
-    kind = settings.otel_traces_sampler.removeprefix("parentbased_")
     ratio = TraceIdRatioBased(settings.otel_traces_sampler_arg)
-    root = {"always_on": ALWAYS_ON, "always_off": ALWAYS_OFF, "traceidratio": ratio}[kind]
-    return ParentBased(root) if settings.otel_traces_sampler.startswith("parentbased") else root
+    samplers = {"always_on": ALWAYS_ON, "always_off": ALWAYS_OFF, "traceidratio": ratio}
+    return samplers.get(settings.otel_traces_sampler, ParentBased(ALWAYS_ON))
 
 
 def _resource(settings: ServiceSettings, service: str) -> Resource:

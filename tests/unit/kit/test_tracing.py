@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from kit.tracing import SpanKind, inner, links, origin, outgoing, record, span
+from kit.tracing import NOW, SpanKind, inner, links, origin, outgoing, record, span
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -72,6 +72,16 @@ def test_below_an_unsampled_span_nothing_is_recorded(recorded: InMemorySpanExpor
         assert not outer.is_recording()
         assert not step.is_recording()
     assert recorded.get_finished_spans() == ()
+
+
+def test_of_new_traces_a_share_is_recorded_and_of_a_sampled_one_all(recorded: InMemorySpanExporter) -> None:
+    assert NOW.tracer
+    NOW.roots = 0.0
+    with span("new"):
+        assert outgoing()["traceparent"].endswith("-00")
+    with span("below", {"traceparent": PARENT}):
+        assert outgoing()["traceparent"].endswith("-01")
+    assert [one.name for one in recorded.get_finished_spans()] == ["below"]
 
 
 def test_a_step_is_below_the_span_and_the_origin_stays_the_span(recorded: InMemorySpanExporter) -> None:
