@@ -13,7 +13,7 @@ from schemas.events import StatusChanged
 from sender.debts import Debts
 from sender.effects import RANK, EffectLedger, failed
 from sender.fences import Fences
-from sender.outcomes import once_more, outcome_for
+from sender.outcomes import label, once_more, outcome_for
 from sender.telling import Teller
 
 __all__ = ["StatusHandler", "merged"]
@@ -40,7 +40,7 @@ class StatusHandler:
         send = await self._ledger.find(event.send_id) if event.send_id else None
         send = send or await self._ledger.of_sid(event.message_sid)
         if send is None or send.erased:
-            self._tools.metrics.count("hilo_statuses_total", status="stranger")
+            self._tools.metrics.count("hilo_statuses_total", status="stranger", code="none")
             self._log.warning("status of a stranger", event_id=delivery.envelope.id, status=event.status)
             return
         await self.apply(send, event)
@@ -55,7 +55,7 @@ class StatusHandler:
             after = changed
         known = event.status if event.status in RANK else "other"
         known = "second_sid" if _second(after, event) else known
-        self._tools.metrics.count("hilo_statuses_total", status=known)
+        self._tools.metrics.count("hilo_statuses_total", status=known, code=label(event.error_code))
         self._log.info("status", send=send.id, turn_id=send.turn, status=event.status, code=event.error_code)
         await self._follow(after)
 
