@@ -66,7 +66,8 @@ class TurnHandler:
         """
         began = self._tools.clock.monotonic()
         _require_somebody(lane.records[0])
-        while fresh := await self._undecided(lane.records):
+        ended: set[str] = set()
+        while fresh := await self._undecided([one for one in lane.records if one.envelope.id not in ended]):
             if await self._links.forwarded(fresh):
                 return
             contact = await self._standing(fresh[0])
@@ -84,6 +85,7 @@ class TurnHandler:
                 self._drafting.drop(draft)
                 raise
             await self._finish(turn)
+            ended.update(turn.events)
             self._drafting.after(draft)
             self._report(turn, self._tools.clock.monotonic() - began)
 
@@ -124,7 +126,7 @@ class TurnHandler:
         for one in deliveries:
             wanted.setdefault(one.envelope.id, one)
         decided: set[str] = set()
-        for turn in await self._repository.turns_with(list(wanted)):
+        for turn in await self._repository.turns_with(list(wanted)) if wanted else ():
             decided.update(turn.events)
             if not turn.done:
                 await self._finish(turn)
