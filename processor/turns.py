@@ -68,7 +68,8 @@ class TurnHandler:
         """
         began = self._tools.clock.monotonic()
         _require_somebody(lane.records[0])
-        while fresh := await self._undecided(lane.records):
+        ended: set[str] = set()
+        while fresh := await self._undecided([one for one in lane.records if one.envelope.id not in ended]):
             if await self._links.forwarded(fresh):
                 return
             contact = await self._standing(fresh[0])
@@ -88,6 +89,7 @@ class TurnHandler:
                 raise
             with self._stages("publish"):
                 await self._finish(turn)
+            ended.update(turn.events)
             self._drafting.after(draft)
             messages = [one.data for one in run.events if isinstance(one.data, MessageReceived)]
             self._stages.answered(messages, state, turn)
@@ -130,7 +132,7 @@ class TurnHandler:
         for one in deliveries:
             wanted.setdefault(one.envelope.id, one)
         decided: set[str] = set()
-        for turn in await self._repository.turns_with(list(wanted)):
+        for turn in await self._repository.turns_with(list(wanted)) if wanted else ():
             decided.update(turn.events)
             if not turn.done:
                 await self._finish(turn)
