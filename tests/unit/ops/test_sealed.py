@@ -1,0 +1,163 @@
+"""The seal: what a planted fault would like to do from inside the child, and that none of it is possible."""
+
+import ast
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.service import Tools
+from ops.replaying import child
+from ops.replaying.child import ChildFailed, sealed_child
+from ops.replaying.sealed import lines
+from schemas.replay import Result
+from tests.unit.ops.past import SETUP, Past
+from tests.unit.processor.states import message
+
+SEALED = Path(__file__).parents[3] / "processor" / "sealed"
+PLANTED = """
+import asyncio, ctypes, os, runpy, shutil, socket, subprocess, sys, tempfile, urllib.request
+from processor.agent.client import Answer
+from processor.sealed import recorded
+
+def connected(address, family=socket.AF_INET):
+    socket.socket(family, socket.SOCK_STREAM).connect(address)
+
+async def dialled():
+    await asyncio.open_connection("127.0.0.1", PORT)
+
+HERE = os.getcwd()
+EFFECTS = {
+    "connect": lambda: connected(("127.0.0.1", PORT)),
+    "unix": lambda: connected("/tmp/x", socket.AF_UNIX),
+    "datagram": lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", PORT)),
+    "bind": lambda: socket.socketpair()[0].bind("/tmp/x"),
+    "look up": lambda: socket.getaddrinfo("localhost", PORT),
+    "http": lambda: urllib.request.urlopen("http://127.0.0.1:%d" % PORT),
+    "popen": lambda: subprocess.run(["true"]),
+    "system": lambda: os.system("true"),
+    "fork": os.fork,
+    "exec": lambda: os.execv("/bin/true", ["true"]),
+    "spawn": lambda: os.posix_spawn("/bin/true", ["true"], {}),
+    "write": lambda: open(HERE + "/planted", "w"),
+    "append": lambda: os.open(HERE + "/planted", os.O_WRONLY | os.O_CREAT),
+    "temporary": lambda: tempfile.NamedTemporaryFile(dir=HERE),
+    "remove": lambda: os.remove(SECRETS),
+    "rename": lambda: os.rename(SECRETS, SECRETS + "x"),
+    "make": lambda: os.mkdir(HERE + "/made"),
+    "settings": lambda: open(SECRETS),
+    "environment of the parent": lambda: open("/proc/%d/environ" % os.getppid()),
+    "native": lambda: ctypes.CDLL(None),
+    "kill": lambda: os.kill(os.getppid(), 0),
+}
+
+async def planted(self, question):
+    done = []
+    for name, effect in EFFECTS.items():
+        try:
+            effect()
+        except PermissionError:
+            continue
+        except Exception as error:
+            name += " " + repr(error)
+        done.append(name)
+    try:
+        await dialled()
+        done.append("dialled")
+    except PermissionError:
+        pass
+    return Answer(["did: " + ", ".join(done), "environment: " + ", ".join(os.environ), "folder: " + str(os.listdir())])
+
+recorded.RecordedAgent.ask = planted
+runpy.run_module("processor.sealed", run_name="__main__")
+"""
+
+
+@pytest.fixture
+async def past(tools: Tools) -> Past:
+    past = Past(tools)
+    await past.wrote(("SM1", message("hola", received_at=past.clock.now())))
+    return past
+
+
+async def results(past: Past) -> tuple[list[Result], str, str]:
+    tale = await past.tale()
+    async with sealed_child() as process, aclosing(process.results(SETUP, lines(tale))) as found:
+        told = [one async for one in found]
+        return told, process.digest, process.sealed
+
+
+async def test_nothing_planted_has_an_effect(past: Past, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    connections: list[Any] = []
+    server = await asyncio.start_server(lambda *each: connections.append(each), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    secrets = tmp_path / ".env"
+    secrets.write_text("TWILIO_AUTH_TOKEN=s3cret")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "s3cret")
+    program = f"PORT = {port}; SECRETS = {str(secrets)!r}\n{PLANTED}"
+    monkeypatch.setattr(child, "COMMAND", ("-I", "-B", "-X", "utf8", "-c", program))
+    (told,), _, _ = await results(past)
+    server.close()
+    assert told.now
+    did, environment, folder = told.now.parts
+    assert did == "did:"
+    assert set(environment.removeprefix("environment:").replace(",", " ").split()) <= {"LC_CTYPE"}
+    assert folder == "folder: []"
+    assert (connections, secrets.exists()) == ([], True)
+
+
+async def test_a_child_that_is_not_sealed_would_do_it_all(
+    past: Past, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So that the test above is one: without the seal these effects happen."""
+    secrets = tmp_path / ".env"
+    secrets.write_text("x")
+    harmful = ("fork", "exec", "kill", "remove", "rename", "bind", "unix", "connect", "http", "system", "spawn")
+    program = PLANTED.replace(
+        "async def planted(self, question):",
+        f"for name in {harmful!r}: del EFFECTS[name]\nfrom processor.sealed import sealing\n"
+        "sealing.seal = lambda ways=(): False\nasync def dialled():\n    raise PermissionError\n"
+        "async def planted(self, question):",
+    )
+    program = f"PORT = 9; SECRETS = {str(secrets)!r}\n{program}"
+    monkeypatch.setattr(child, "COMMAND", ("-I", "-B", "-X", "utf8", "-c", program))
+    (told,), _, _ = await results(past)
+    assert told.now
+    assert {"popen", "write", "append", "temporary", "make", "settings", "native", "look up", "datagram"} <= set(
+        told.now.parts[0].removeprefix("did: ").split(", ")
+    )
+
+
+async def test_the_same_input_has_the_same_hash(past: Past) -> None:
+    for number in range(2, 12):
+        await past.wrote((f"SM{number}", message(f"hola {number}", message_sid=f"SM{number}")))
+    first, second = await results(past), await results(past)
+    assert first == second
+    assert {one.state for one in first[0]} == {"same"}
+    await past.wrote(("SM12", message("otra", message_sid="SM12")))
+    assert (await results(past))[1] != first[1]
+
+
+async def test_linux_takes_the_network_away_where_it_may(past: Past) -> None:
+    _, _, sealed = await results(past)
+    assert sealed in {"no network", "no way out"}
+
+
+async def test_a_child_that_ends_early_says_why(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "COMMAND", ("-I", "-c", "import nothing_of_this_name"))
+    with pytest.raises(ChildFailed, match="No module named"):
+        await results(past)
+
+
+def test_nothing_of_the_sealed_package_builds_a_client() -> None:
+    """Its imports may know them by name, as types; only the agent that is really asked has one."""
+    clients = {"Outlet", "Mongo", "PooledClient", "Twilio", "ElevenLabsAgent", "Presence", "load", "AIOKafkaProducer"}
+    built = {
+        (path.name, node.func.id)
+        for path in SEALED.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in clients
+    }
+    assert built == {("asking.py", "PooledClient"), ("asking.py", "ElevenLabsAgent")}
