@@ -1,31 +1,45 @@
-"""`hilo replay`: what would today's code have said?"""
+"""`hilo replay`: what would today's code have said? And records copied for a test system, or put back after a fix."""
+
+from pathlib import Path
 
 import typer
 
-from kit.kafka.reading import Stored, reader
-from kit.reads import Reads
 from kit.settings import load
-from ops.asking import open_reads
-from ops.output import JSON, REVEAL, fail, runs
-from ops.person import names
-from ops.progress import Progress
-from ops.replaying.chosen import Wanted, chosen, wanted
-from ops.replaying.sealed import Showing, replayed, told
-from ops.replaying.settings import ReplaySettings, setup
-from ops.replaying.stories import Tale, stories
-from schemas.contact import redact
-from schemas.topics import CONTACT_LOG
+from ops.asking import BY
+from ops.output import JSON, REVEAL, runs
+from ops.replaying import modes
+from ops.replaying.chosen import Wanted, wanted
+from ops.replaying.modes import Showing
+from ops.replaying.settings import ReplaySettings
 
 __all__ = ["replay"]
 
-CONTACT = typer.Option(None, "--contact", help="The records of one person: a number in any spelling, or a user id.")
-TOPIC = typer.Option(None, "--topic", help="The records of this topic; contact.log if not said.")
-FROM = typer.Option(None, "--from", help="Since when Kafka has them: 30m, 2h, 3d, or an ISO time.")
-TO = typer.Option(None, "--to", help="Until when; now if not said.")
-OFFSETS = typer.Option(None, "--offsets", help="PARTITION:FIRST-LAST, as 3:120-180.")
+WHICH, COPIES = "Which records", "Copies"
+CONTACT = typer.Option(
+    None, "--contact", help="Of one person: a number in any spelling, or a user id.", rich_help_panel=WHICH
+)
+TOPIC = typer.Option(None, "--topic", help="Of this topic; contact.log if not said.", rich_help_panel=WHICH)
+FROM = typer.Option(
+    None, "--from", help="Since when Kafka has them: 30m, 2h, 3d, or an ISO time.", rich_help_panel=WHICH
+)
+TO = typer.Option(None, "--to", help="Until when; now if not said.", rich_help_panel=WHICH)
+OFFSETS = typer.Option(None, "--offsets", help="PARTITION:FIRST-LAST, as 3:120-180.", rich_help_panel=WHICH)
 STEP = typer.Option(False, "--step", help="Stop at each turn that is shown: Enter goes on, q ends it.")
 DIFFERING = typer.Option(False, "--differing", help="Show only what differs.")
-CHECK = typer.Option(False, "--check", help="Exit code 1 if anything differs; else a replay that ends is 0.")
+CHECK = typer.Option(False, "--check", help="Exit code 1 if anything differs; without it a replay that ends is 0.")
+AGENT = typer.Option(
+    None, "--agent", help="Really ask this agent instead of the recorded answers. It is billed, and its tools run."
+)
+REPORT = typer.Option(None, "--report", help="With --agent: write the report here; JSON for .json, else Markdown.")
+INTO = typer.Option(
+    None,
+    "--into",
+    help="Copy the records for a test system: PREFIX, SERVERS, or PREFIX@SERVERS.",
+    rich_help_panel=COPIES,
+)
+AGAIN = typer.Option(False, "--again", help="Put the records back on their topic, after a fix.", rich_help_panel=COPIES)
+RATE = typer.Option(0.0, "--rate", min=0, max=10_000, help="Records a second; 0: no pause.", rich_help_panel=COPIES)
+YES = typer.Option(False, "--yes", help="Do not ask.")
 
 
 @runs
@@ -38,6 +52,13 @@ async def replay(
     step: bool = STEP,
     only_differing: bool = DIFFERING,
     check: bool = CHECK,
+    agent: str | None = AGENT,
+    report: Path | None = REPORT,
+    into: str | None = INTO,
+    again: bool = AGAIN,
+    rate: float = RATE,
+    by: str = BY,
+    yes: bool = YES,
     as_json: bool = JSON,
     reveal: bool = REVEAL,
 ) -> None:
@@ -48,32 +69,14 @@ async def replay(
     decided now; missing, its record is gone or nothing would be decided; erased; unusable, then as now.
     """
     settings = load(ReplaySettings)
-    what = wanted(contact, topic, begin, until, offsets, settings.clock().now())
+    what: Wanted = wanted(contact, topic, begin, until, offsets, settings.clock().now())
     showing = Showing(as_json=as_json, reveal=reveal, only_differing=only_differing, step=step)
-    showing.require_possible()
-    if what.topic != CONTACT_LOG.name:
-        fail(f"only {CONTACT_LOG.name} can be told again: it is the story; --into and --again copy other topics")
-    tale = await _tale(settings, what)
-    found = await replayed(setup(settings), tale, showing)
-    told(found, tale, showing)
-    if check and found.account.differing:
-        raise typer.Exit(1)
-
-
-async def _tale(settings: ReplaySettings, what: Wanted) -> Tale:
-    async with reader(settings) as kafka, open_reads(settings) as reads:
-        progress = Progress()
-        people = await names(reads, what.contact) if what.contact else []
-        records: list[Stored] = [one async for one in chosen(kafka, what, people, progress)]
-        progress.end()
-        if not records:
-            fail(await _nothing(reads, what))
-        return await stories(kafka, reads, records, whole=what.whole_story)
-
-
-async def _nothing(reads: Reads, what: Wanted) -> str:
-    if what.contact is None:
-        return f"{what.topic} has no records there"
-    known = await reads.contact(what.contact)
-    more = "it keeps 30 days; `hilo export` shows what is stored" if known else "and nothing is stored of this contact"
-    return f"{what.topic} has no records of {redact(what.contact)}: {more}"
+    modes.require_one(into=into, again=again, agent=agent, report=report, step=step, check=check)
+    if into is not None:
+        await modes.into(settings, what, into, by=by, rate=rate, as_json=as_json)
+    elif again:
+        await modes.again(settings, what, by=by, rate=rate, yes=yes, as_json=as_json)
+    elif agent is not None:
+        await modes.asked(settings, what, showing, agent, report, yes=yes)
+    else:
+        await modes.sealed(settings, what, showing, check=check)

@@ -84,7 +84,7 @@ def _by_contact(
     """An erased turn does not tell whose it was: its record does."""
     of_event = {event: turn for turn in turns for event in turn.events}
     grouped: dict[str, tuple[list[Stored], dict[str, TurnDocument]]] = defaultdict(lambda: ([], {}))
-    for one in sorted(records, key=lambda one: (one.at, one.position.partition, one.position.offset)):
+    for one in sorted(records, key=lambda one: (one.position.partition, one.position.offset)):
         turn = of_event.get(_event(one))
         key = (one.record.key or b"").decode("utf-8", "replace")
         mine, decided = grouped[key if turn is None or turn.outcome == "erased" else turn.contact]

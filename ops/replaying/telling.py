@@ -61,7 +61,7 @@ def _differs(one: Differs) -> Iterator[str]:
     was, now = _worded(one.was), _worded(one.now)
     yield f"      {one.field}"
     for line in difflib.ndiff(was, now):
-        if not line.startswith(("  ", "?")) or one.field == "parts":
+        if line.startswith(("- ", "+ ")) or (line.startswith("  ") and one.field == "parts"):
             yield f"        {line.rstrip()}"
 
 
