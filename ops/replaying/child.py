@@ -1,19 +1,18 @@
 """The sealed child: a process of the processor's code without environment, credentials, network, or files to write."""
 
 import asyncio
-import hashlib
 import json
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from kit.errors import HiloError
 from schemas.replay import Line, Result, Setup
 
-__all__ = ["Child", "ChildFailed", "canonical", "sealed_child"]
+__all__ = ["Child", "ChildFailed", "sealed_child", "sealed_children"]
 
 COMMAND = ("-I", "-B", "-X", "utf8", "-m", "processor.sealed")
 LONGEST = 64 * 1024 * 1024  # bytes of one line
@@ -27,15 +26,9 @@ class ChildFailed(HiloError):
 class Child:
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._hash = hashlib.sha256()
         self._complaints = asyncio.create_task(_all(process.stderr))
         self.sealed = ""
         """How: `no network` where the kernel took it away, else `no way out`: only Python's own refusals."""
-
-    @property
-    def digest(self) -> str:
-        """Of all results so far: equal results have an equal one."""
-        return self._hash.hexdigest()
 
     async def results(self, setup: Setup, lines: Iterable[Line]) -> AsyncGenerator[Result, None]:
         """Raises ChildFailed."""
@@ -43,7 +36,6 @@ class Child:
         try:
             self.sealed = (await self._answer(START_S))["sealed"]
             while (answer := await self._answer()) is not None:
-                self._hash.update(canonical(answer).encode())
                 yield Result.model_validate(answer)
             if await self._process.wait():
                 raise await self._failed()
@@ -90,10 +82,6 @@ class Child:
         return ChildFailed(f"the sealed child ended: {said[-1] if said else 'it said nothing'}")
 
 
-def canonical(answer: Any) -> str:
-    return json.dumps(answer, ensure_ascii=False, sort_keys=True, separators=(",", ":")) + "\n"
-
-
 @asynccontextmanager
 async def sealed_child() -> AsyncIterator[Child]:
     """In an empty folder, so that no `.env` is near, and with nothing in its environment."""
@@ -107,6 +95,12 @@ async def sealed_child() -> AsyncIterator[Child]:
             yield child
         finally:
             await child.stop()
+
+
+@asynccontextmanager
+async def sealed_children(count: int) -> AsyncIterator[list[Child]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(sealed_child()) for _ in range(count)]
 
 
 async def _all(pipe: asyncio.StreamReader | None) -> bytes:

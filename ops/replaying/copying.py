@@ -69,8 +69,9 @@ class Copying:
 
 def elsewhere(settings: S, into: str) -> S:
     """The same settings for `PREFIX`, `SERVERS` or `PREFIX@SERVERS`. Raises WrongChoice."""
-    prefix, _, servers = into.strip().rpartition("@") if "@" in into or ":" in into else (into.strip(), "", "")
-    if not PREFIX.fullmatch(prefix) or (servers and not SERVERS.fullmatch(servers)) or not (prefix or servers):
+    before, at, after = into.strip().rpartition("@")
+    prefix, servers = (before, after) if at or ":" in after else (after, "")
+    if not after or not PREFIX.fullmatch(prefix) or (servers and not SERVERS.fullmatch(servers)):
         raise WrongChoice(
             f"--into {into!r}: write a prefix as test. or servers as host:9092, or both as test.@host:9092"
         )

@@ -39,6 +39,8 @@ def require_one(
         raise WrongChoice("one of --into, --again and --agent")
     if (into is not None or again) and (step or check):
         raise WrongChoice("--step and --check are for a replay: a copy compares nothing")
+    if step and agent is not None:
+        raise WrongChoice("--step is for recorded answers: a live agent would be asked ahead of you")
     if report and agent is None:
         raise WrongChoice("--report tells what another agent said: name it with --agent")
 

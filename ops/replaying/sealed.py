@@ -1,8 +1,10 @@
 """A replay in the sealed child, shown as it goes."""
 
+import hashlib
+import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +13,16 @@ import typer
 from ops.masking import Masking
 from ops.output import document, fail
 from ops.progress import Progress
-from ops.replaying.child import sealed_child
-from ops.replaying.stories import Tale
+from ops.replaying.child import Child, ChildFailed, sealed_children
+from ops.replaying.stories import Story, Tale
 from ops.replaying.telling import Account, differing, lines_of
 from schemas.contact import redact
 from schemas.replay import Line, Result, Setup
 
 __all__ = ["Showing", "lines", "replayed", "told"]
+
+MOST_CHILDREN = AGENTS = 4
+WORTH_A_CHILD = 500  # turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +49,22 @@ async def replayed(setup: Setup, tale: Tale, showing: Showing) -> Replayed:
     """Raises ChildFailed."""
     masking = Masking(*(one.person.contact for one in tale.stories), reveal=showing.reveal)
     account, results, progress = Account(), list[Result](), Progress("replayed", "turns")
-    async with sealed_child() as child, aclosing(child.results(setup, lines(tale))) as found:
+    shown: list[Result] = []
+    digest, jobs = hashlib.sha256(), _jobs(setup, tale)
+    async with sealed_children(jobs) as children, aclosing(_results(children, setup, tale)) as found:
         async for result in found:
+            digest.update(result.model_dump_json(exclude_defaults=True).encode())
             account.add(result)
             results.append(result)
-            if showing.as_json:
+            if showing.as_json or (showing.only_differing and not differing(result)):
                 progress(account.turns, tale.steps)
-            elif not _shown(result, results, showing, masking):
+                continue
+            progress.end()
+            if not _shown(result, shown, showing, masking):
                 break
+            shown.append(result)
         progress.end()
-        return Replayed(account, child.digest, child.sealed, results)
+        return Replayed(account, digest.hexdigest(), children[0].sealed, results)
 
 
 def told(found: Replayed, tale: Tale, showing: Showing) -> None:
@@ -70,27 +81,58 @@ def told(found: Replayed, tale: Tale, showing: Showing) -> None:
         print(f"{tale.copies} records are copies of others")
     if tale.aged:
         print(f"{tale.aged} older turns have no record in the log any more")
-    print(f"hash {found.digest}")
+    if found.account.turns < tale.steps:
+        print(f"stopped after {found.account.turns} of {tale.steps}")
+    else:
+        print(f"hash {found.digest}")
 
 
-def lines(tale: Tale) -> Iterator[Line]:
-    """What the child is told."""
-    for story in tale.stories:
+def lines(stories: Sequence[Story]) -> Iterator[Line]:
+    """What a child is told."""
+    for story in stories:
         yield story.person
         yield from story.steps
 
 
+def _jobs(setup: Setup, tale: Tale) -> int:
+    """A child takes a second to start: it has to be worth it. Waiting for an agent costs no processor."""
+    most = AGENTS if setup.asking else os.cpu_count() or 1
+    worth = tale.steps if setup.asking else tale.steps // WORTH_A_CHILD
+    return max(1, min(most, MOST_CHILDREN, worth, len(tale.stories)))
+
+
+async def _results(children: Sequence[Child], setup: Setup, tale: Tale) -> AsyncGenerator[Result, None]:
+    """In the order of the tale, whoever of them tells it."""
+    count = len(children)
+    async with AsyncExitStack() as stack:
+        parts = [lines(tale.stories[number::count]) for number in range(count)]
+        each = [child.results(setup, part) for child, part in zip(children, parts, strict=True)]
+        for one in each:
+            await stack.enter_async_context(aclosing(one))
+        for number, story in enumerate(tale.stories):
+            for _ in story.steps:
+                yield await _next(each[number % count])
+        for one in each:
+            async for _ in one:  # none: but it tells how the child ended
+                continue
+
+
+async def _next(results: AsyncGenerator[Result, None]) -> Result:
+    async for result in results:
+        return result
+    raise ChildFailed("the sealed child ended before its work was done")
+
+
 def _shown(result: Result, so_far: Sequence[Result], showing: Showing, masking: Masking) -> bool:
     """Whether to go on."""
-    if differing(result) or not showing.only_differing:
-        if len(so_far) == 1 or so_far[-2].contact != result.contact:
-            print(result.contact if showing.reveal else redact(result.contact))
-        for line in lines_of(result):
-            print(masking(line))
-        if showing.step:
-            answer = typer.prompt("Enter: next, q: quit", default="", show_default=False, err=True)
-            return not str(answer).strip().lower().startswith("q")
-    return True
+    if not so_far or so_far[-1].contact != result.contact:
+        print(result.contact if showing.reveal else redact(result.contact))
+    for line in lines_of(result):
+        print(masking(line))
+    if not showing.step:
+        return True
+    answer = typer.prompt("Enter: next, q: quit", default="", show_default=False, err=True)
+    return not str(answer).strip().lower().startswith("q")
 
 
 def _plain(result: Result) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Past:
         """By today's code, in this process."""
         tale = await self.tale(contact, **wanted)
         known: TypeAdapter[Line] = TypeAdapter(Line)
-        again = [known.validate_json(line.model_dump_json(exclude_none=True)) for line in lines(tale)]
+        again = [known.validate_json(line.model_dump_json(exclude_none=True)) for line in lines(tale.stories)]
         return [one async for one in told(SETUP, again)]
 
 

@@ -165,7 +165,9 @@ async def test_turns_without_their_records_are_missing_and_the_story_goes_on(pas
         await past.wrote(msg(past, f"hola {number}", number))
     shelf = past.shelf.records["contact.log", 1]
     kept = [
-        one for one in shelf if b"hola 2" not in (one.record.value or b"") and b"client_name" not in one.record.value
+        one
+        for one in shelf
+        if b"hola 2" not in (one.record.value or b"") and b"client_name" not in (one.record.value or b"")
     ]
     past.shelf.records["contact.log", 1] = kept
     tale = await past.tale()
@@ -245,7 +247,7 @@ def test_times_and_places_in_the_story_are_no_facts() -> None:
         sent = {"seq": seq, "not_after": at, "purpose": "reply", "parts": [{"send_id": f"t-{seq}", "text": text}]}
         return TurnDocument(
             id="t", contact=CONTACT, seq=seq, slot=f"x#{seq}", events=["e"], kind="k", outcome="replied",
-            contact_after={"escalated": False}, decided_at=at,  # type: ignore[arg-type]
+            contact_after={"escalated": False}, decided_at=at,
             outbound=[EventDocument(id="s", type=SendRequested.type_name(), data=sent)],
             notices=[EventDocument(id="n", type="n", data={"at": at, "reason": "r"})],
         )  # fmt: skip

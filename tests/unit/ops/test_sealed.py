@@ -2,19 +2,21 @@
 
 import ast
 import asyncio
+import os
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from kit.service import Tools
-from ops.replaying import child
+from ops.replaying import child, sealed
 from ops.replaying.child import ChildFailed, sealed_child
-from ops.replaying.sealed import lines
+from ops.replaying.sealed import Showing, lines, replayed, told
 from schemas.replay import Result
 from tests.unit.ops.past import SETUP, Past
-from tests.unit.processor.states import message
+from tests.unit.processor.states import CONTACT, message
 
 SEALED = Path(__file__).parents[3] / "processor" / "sealed"
 PLANTED = """
@@ -82,11 +84,10 @@ async def past(tools: Tools) -> Past:
     return past
 
 
-async def results(past: Past) -> tuple[list[Result], str, str]:
+async def results(past: Past) -> list[Result]:
     tale = await past.tale()
-    async with sealed_child() as process, aclosing(process.results(SETUP, lines(tale))) as found:
-        told = [one async for one in found]
-        return told, process.digest, process.sealed
+    async with sealed_child() as process, aclosing(process.results(SETUP, lines(tale.stories))) as found:
+        return [one async for one in found]
 
 
 async def test_nothing_planted_has_an_effect(past: Past, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -98,10 +99,10 @@ async def test_nothing_planted_has_an_effect(past: Past, monkeypatch: pytest.Mon
     monkeypatch.setenv("KAFKA_SASL_PASSWORD", "s3cret")
     program = f"PORT = {port}; SECRETS = {str(secrets)!r}\n{PLANTED}"
     monkeypatch.setattr(child, "COMMAND", ("-I", "-B", "-X", "utf8", "-c", program))
-    (told,), _, _ = await results(past)
+    (result,) = await results(past)
     server.close()
-    assert told.now
-    did, environment, folder = told.now.parts
+    assert result.now
+    did, environment, folder = result.now.parts
     assert did == "did:"
     assert set(environment.removeprefix("environment:").replace(",", " ").split()) <= {"LC_CTYPE"}
     assert folder == "folder: []"
@@ -123,26 +124,43 @@ async def test_a_child_that_is_not_sealed_would_do_it_all(
     )
     program = f"PORT = 9; SECRETS = {str(secrets)!r}\n{program}"
     monkeypatch.setattr(child, "COMMAND", ("-I", "-B", "-X", "utf8", "-c", program))
-    (told,), _, _ = await results(past)
-    assert told.now
+    (result,) = await results(past)
+    assert result.now
     assert {"popen", "write", "append", "temporary", "make", "settings", "native", "look up", "datagram"} <= set(
-        told.now.parts[0].removeprefix("did: ").split(", ")
+        result.now.parts[0].removeprefix("did: ").split(", ")
     )
 
 
-async def test_the_same_input_has_the_same_hash(past: Past) -> None:
+async def test_the_same_input_has_the_same_hash(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many children tell it."""
     for number in range(2, 12):
-        await past.wrote((f"SM{number}", message(f"hola {number}", message_sid=f"SM{number}")))
-    first, second = await results(past), await results(past)
-    assert first == second
-    assert {one.state for one in first[0]} == {"same"}
+        who = f"+3460011122{number % 3}"
+        await past.wrote((f"SM{number}", message(f"hola {number}", message_sid=f"SM{number}")), contact=who)
+    first = await replayed(SETUP, await past.tale(None), Showing(as_json=True))
+    assert (first.account.counts, first.sealed in {"no network", "no way out"}) == ({"same": 11}, True)
+    monkeypatch.setattr(sealed, "WORTH_A_CHILD", 5)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    second = await replayed(SETUP, await past.tale(None), Showing(as_json=True))
+    assert (second.digest, second.results) == (first.digest, first.results)
     await past.wrote(("SM12", message("otra", message_sid="SM12")))
-    assert (await results(past))[1] != first[1]
+    assert (await replayed(SETUP, await past.tale(None), Showing(as_json=True))).digest != first.digest
 
 
-async def test_linux_takes_the_network_away_where_it_may(past: Past) -> None:
-    _, _, sealed = await results(past)
-    assert sealed in {"no network", "no way out"}
+async def test_step_stops_at_each_turn(
+    past: Past, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2, 6):
+        await past.wrote((f"SM{number}", message(f"hola {number}", message_sid=f"SM{number}")))
+    keys = iter(["", "q"])
+    monkeypatch.setattr(typer, "prompt", lambda *_, **__: next(keys))
+    tale, showing = await past.tale(), Showing(step=True)
+    told(await replayed(SETUP, tale, showing), tale, showing)
+    out = capsys.readouterr().out
+    assert [line.split()[:2] for line in out.splitlines()[1:3]] == [["turn", "1"], ["turn", "2"]]
+    assert ("stopped after 2 of 5" in out, "hash" in out, CONTACT in out) == (True, False, False)
+    with pytest.raises(typer.Exit):
+        showing.require_possible()
+    assert "needs a terminal" in capsys.readouterr().err
 
 
 async def test_a_child_that_ends_early_says_why(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
