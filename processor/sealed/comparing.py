@@ -9,8 +9,9 @@ from schemas.replay import Differs, Facts
 
 __all__ = ["differences", "facts"]
 
-COUNTED = {"at", "seq", "not_after", "window_until", "in_reply_to", "parts", "follows", "contact"}
+COUNTED = {"at", "seq", "turn", "contact"}
 """Times, places in the story, and what other facts say."""
+HOW = ("purpose", "channel", "to", "template")
 FLAGS = ("escalated", "opted_out", "throttled")
 
 
@@ -24,7 +25,7 @@ def facts(turns: Sequence[TurnDocument]) -> Facts:
         events=[event for turn in turns for event in turn.events],
         outcome=", ".join(turn.outcome for turn in turns),
         parts=[part["text"] for event in requests for part in event.data["parts"]],
-        shown=[_told(event) for event in requests],
+        shown=[{name: event.data.get(name) for name in HOW} for event in requests],
         markers=[_told(event) for event in outbound if event not in requests],
         notices=[_told(event) for turn in turns for event in turn.notices],
         conversation=_conversation(turns),

@@ -5,6 +5,7 @@ real thing is shown by the repository's own contract tests, which run on it too.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -14,6 +15,7 @@ from kit.mongo import INDEXES
 __all__ = ["MemoryMongo"]
 
 Row = dict[str, Any]
+PLAIN = (str, int, float, type(None))
 Query = Mapping[str, Any]
 Io = Callable[[], Awaitable[None]]
 
@@ -128,7 +130,7 @@ class Collection:
                 raise DuplicateKeyError(field)
         if not new:
             self._unindex(self._rows[name])
-        kept = self._rows[name] = dict(row)  # shallow: nobody changes what is inside a document
+        kept = self._rows[name] = _as_stored(row)
         for field, known in self._unique.items():
             known.update(dict.fromkeys(_values(row, field), name))
         self._history.append((self._name, kept))
@@ -205,6 +207,17 @@ def _holds(row: Row, name: str, wanted: Any) -> bool:
         if not holds:
             return False
     return True
+
+
+def _as_stored(value: Any) -> Any:
+    """A copy whose times have MongoDB's precision: a comparison of times must come out as it does there."""
+    if isinstance(value, datetime):
+        return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    if isinstance(value, dict):
+        return {name: one if isinstance(one, PLAIN) else _as_stored(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [one if isinstance(one, PLAIN) else _as_stored(one) for one in value]
+    return value
 
 
 def _values(row: Row, field: str) -> list[Any]:

@@ -1,6 +1,7 @@
 """A story told again to today's code: the real handler and repository, with a recorded world around them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Protocol, cast
 
 from kit import ids
@@ -29,7 +30,14 @@ from processor.sealed.recorded import Box, Lane, Moment, RecordedCalls, Recorded
 from processor.thought import Quiet
 from processor.turns import TurnHandler, one_thought
 from schemas.attributes import Undecodable, WireRecord, decode
-from schemas.documents import CallDocument, ContactDocument, ConversationDocument, Document, TurnDocument
+from schemas.documents import (
+    CallDocument,
+    ContactDocument,
+    ConversationDocument,
+    Document,
+    MessageDocument,
+    TurnDocument,
+)
 from schemas.replay import Heard, Kept, Person, Result, Step
 from schemas.topics import CONTACT_LOG
 
@@ -96,7 +104,7 @@ class Retold:
 
     async def step(self, step: Step) -> Result:
         turn, self._why = step.turn, ""
-        self._moment.at = step.at
+        self._moment.at = _moment(step)
         self._agent.turn = self._calls.turn = self._voice.turn = turn
         self._agent.unanswered = self._agent.heard = None
         if turn and turn.outcome == "erased":
@@ -189,6 +197,12 @@ def _delivery(kept: Kept) -> Delivery:
     record = WireRecord(kept.key, kept.value, kept.headers)
     envelope = decode(record, CONTACT_LOG.events, fallback_id=kept.position)
     return Delivery(envelope, Position(topic, int(partition), int(offset)))
+
+
+def _moment(step: Step) -> datetime:
+    """When the draft was made: a breath before it was decided, and its parts bear that time."""
+    messages = [MessageDocument.from_mongo(one) for one in step.turn.messages] if step.turn else []
+    return min([step.at, *(one.timestamp for one in messages if one.direction == "outbound")])
 
 
 def _result(step: Step, **told: Any) -> Result:

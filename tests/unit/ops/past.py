@@ -1,6 +1,8 @@
 """What has happened: records on a shelf, and turns that the real handler decided of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -39,13 +41,21 @@ class Fenced(NoSends):
         return FenceDocument(id=contact, fence=1_000_000, rev="")
 
 
+class Ticking(FakeClock):
+    """Time goes by while a turn is made, as it really does."""
+
+    def now(self) -> datetime:
+        self.advance(0.0007)
+        return super().now()
+
+
 class Past:
     """`wrote` puts events into the log and decides them together; `logged` only puts them there."""
 
     def __init__(self, tools: Tools) -> None:
-        assert isinstance(tools.clock, FakeClock)
-        self.clock = tools.clock
-        self.shelf = Shelf(tools.clock)
+        self.clock = Ticking()
+        tools = replace(tools, clock=self.clock)
+        self.shelf = Shelf(self.clock)
         self.store = MemoryMongo()
         self.answer: Answer | None = None
         """What the agent says next; None: it is away."""

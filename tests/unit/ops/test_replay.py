@@ -88,6 +88,17 @@ async def test_a_time_in_the_middle_starts_from_how_it_stood_before(past: Past) 
         assert [one for one in results if one.state != "same"] == []
 
 
+async def test_a_conversation_that_was_closed_is_closed_again(past: Past) -> None:
+    """Its last message has microseconds in the log, and milliseconds in the close request: the store's."""
+    past.clock.advance(0.123456)
+    await past.wrote(msg(past, "hola", 1))
+    (row,) = past.store.rows["conversations"].values()
+    past.clock.advance(90_000)
+    close = CloseRequested(conversation_id=row["_id"], last_message_at=row["last_message_at"])
+    await past.wrote(("close1", close))
+    assert outcomes(await past.told()) == [("same", "replied"), ("same", "closed")]
+
+
 async def test_a_run_that_a_time_cuts_is_read_whole(past: Past) -> None:
     await past.wrote(msg(past, "hola,", 1), msg(past, "¿qué tal?", 2))
     (result,) = await past.told(None, begin=past.clock.now() - timedelta(seconds=2.5))

@@ -18,6 +18,7 @@ from ops.replaying.settings import ReplaySettings
 from schemas.attributes import Envelope, WireRecord, encode
 from schemas.contact import Contact
 from schemas.events import TakenOver
+from tests.conftest import FakeClock
 from tests.unit.ops.past import Past
 from tests.unit.ops.shelf import Shelf
 from tests.unit.processor.states import ADDRESS, CONTACT, NOW, completed, message
@@ -153,9 +154,8 @@ async def test_how_far_it_came_is_known_whatever_ends_it(past: Past, tools: Tool
     assert (done.done, done.left, done.skipped) == (1, 2, {str(records[1].position): "too_large"})
 
 
-async def test_a_rate_is_kept(past: Past, tools: Tools) -> None:
+async def test_a_rate_is_kept(past: Past, tools: Tools, clock: FakeClock) -> None:
     for number in range(3):
         await past.logged(f"SM{number}", message("hola", message_sid=f"SM{number}", address=ADDRESS))
-    past.clock.slept.clear()
     await copied(Shelf(tools.clock), past.shelf.of("contact.log"), tools, rate=4)
-    assert past.clock.slept == [0.25, 0.25]
+    assert clock.slept == [0.25, 0.25]
