@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import os
+import sys
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,38 @@ async def test_a_child_that_ends_early_says_why(past: Past, monkeypatch: pytest.
     monkeypatch.setattr(child, "COMMAND", ("-I", "-c", "import nothing_of_this_name"))
     with pytest.raises(ChildFailed, match="No module named"):
         await results(past)
+
+
+KERNEL = """
+import os, resource, socket
+from processor.sealed.sealing import _without_network
+print(_without_network())
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    socket.create_connection(("127.0.0.1", PORT), 2)
+    print("connected")
+except OSError:
+    print("no way")
+with open("planted", "wb", buffering=0) as file:
+    try:
+        file.write(b"x")
+        print("written")
+    except OSError:
+        print("too large")
+"""
+
+
+async def test_the_kernel_has_a_wall_of_its_own(tmp_path: Path) -> None:
+    """Without Python's hook."""
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    program = KERNEL.replace("PORT", str(server.sockets[0].getsockname()[1]))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-B", "-c", program, env={}, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    server.close()
+    alone, network, file = out.decode().splitlines()
+    assert (network, file) == ("no way" if alone == "True" else "connected", "too large")
 
 
 def test_nothing_of_the_sealed_package_builds_a_client() -> None:
