@@ -47,6 +47,7 @@ def require_one(
 
 async def sealed(settings: ReplaySettings, what: Wanted, showing: Showing, *, check: bool) -> None:
     showing.require_possible()
+    _require_numbers(settings)
     tale = await _tale(settings, what)
     found = await replayed(setup(settings), tale, showing)
     told(found, tale, showing)
@@ -60,6 +61,9 @@ async def asked(
     showing.require_possible()
     if not settings.elevenlabs_api_key.get_secret_value():
         raise Misconfigured(["ELEVENLABS_API_KEY is missing: the agent is asked with it"])
+    _require_numbers(settings)
+    if path:
+        _write(path, "")  # before anything is paid for
     tale = await _tale(settings, what)
     turns = sum(bool(step.turn and step.turn.raw_reply) for story in tale.stories for step in story.steps)
     if not yes:
@@ -144,6 +148,12 @@ async def _records(kafka: Reader, reads: Reads, what: Wanted) -> list[Stored]:
     if not found:
         fail(await _nothing(reads, what))
     return found
+
+
+def _require_numbers(settings: ReplaySettings) -> None:
+    """Raises Misconfigured."""
+    if not settings.twilio_whatsapp_numbers:
+        raise Misconfigured(["TWILIO_WHATSAPP_NUMBERS is missing: the processor's own rules need it"])
 
 
 async def _nothing(reads: Reads, what: Wanted) -> str:

@@ -1,5 +1,6 @@
 """A replay in the sealed child, shown as it goes."""
 
+import asyncio
 import hashlib
 import os
 import sys
@@ -7,8 +8,6 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any
-
-import typer
 
 from ops.masking import Masking
 from ops.output import document, fail
@@ -48,11 +47,13 @@ class Replayed:
 async def replayed(setup: Setup, tale: Tale, showing: Showing) -> Replayed:
     """Raises ChildFailed."""
     masking = Masking(*(one.person.contact for one in tale.stories), reveal=showing.reveal)
-    account, results, progress = Account(), list[Result](), Progress("replayed", "turns")
-    shown: list[Result] = []
+    account, results, shown = Account(), list[Result](), list[Result]()
     digest, jobs = hashlib.sha256(), _jobs(setup, tale)
     async with sealed_children(jobs) as children, aclosing(_results(children, setup, tale)) as found:
+        progress = Progress("replayed", "turns")
         async for result in found:
+            if not results:
+                progress = Progress("replayed", "turns")  # starting a child is no work on turns
             digest.update(result.model_dump_json(exclude_defaults=True).encode())
             account.add(result)
             results.append(result)
@@ -60,9 +61,10 @@ async def replayed(setup: Setup, tale: Tale, showing: Showing) -> Replayed:
                 progress(account.turns, tale.steps)
                 continue
             progress.end()
-            if not _shown(result, shown, showing, masking):
-                break
+            _show(result, shown, masking, reveal=showing.reveal)
             shown.append(result)
+            if showing.step and (await _line()).strip().lower().startswith("q"):
+                break
         progress.end()
         return Replayed(account, digest.hexdigest(), children[0].sealed, results)
 
@@ -123,16 +125,23 @@ async def _next(results: AsyncGenerator[Result, None]) -> Result:
     raise ChildFailed("the sealed child ended before its work was done")
 
 
-def _shown(result: Result, so_far: Sequence[Result], showing: Showing, masking: Masking) -> bool:
-    """Whether to go on."""
+def _show(result: Result, so_far: Sequence[Result], masking: Masking, *, reveal: bool) -> None:
     if not so_far or so_far[-1].contact != result.contact:
-        print(result.contact if showing.reveal else redact(result.contact))
+        print(result.contact if reveal else redact(result.contact))
     for line in lines_of(result):
         print(masking(line))
-    if not showing.step:
-        return True
-    answer = typer.prompt("Enter: next, q: quit", default="", show_default=False, err=True)
-    return not str(answer).strip().lower().startswith("q")
+
+
+async def _line() -> str:
+    """What a person types, awaited, so that Ctrl-C ends it."""
+    print("Enter: next, q: quit ", end="", file=sys.stderr, flush=True)
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, typed.set)
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return os.read(sys.stdin.fileno(), 1024).decode("utf-8", "replace") or "q"  # the terminal is gone
 
 
 def _plain(result: Result) -> dict[str, Any]:

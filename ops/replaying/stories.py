@@ -63,10 +63,8 @@ async def _turns(reads: Reads, events: Sequence[str]) -> list[TurnDocument]:
 
 async def _others(kafka: Reader, turns: Iterable[TurnDocument], found: Sequence[Stored]) -> list[Stored]:
     """A run that a time cuts in two is read whole."""
-    there = {str(one.position) for one in found} | {_event(one) for one in found}
-    missing = {
-        place for turn in turns if not there.issuperset(turn.events) for place in turn.positions if place not in there
-    }
+    there = {str(one.position) for one in found}
+    missing = {place for turn in turns for place in turn.positions if place not in there}
     if not missing:
         return []
     wanted = [Position(*_place(one)) for one in sorted(missing)]

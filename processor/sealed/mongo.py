@@ -146,11 +146,12 @@ class Collection:
 
     def _matching(self, query: Query) -> list[Row]:
         names = self._indexed(query)
-        rows = self._rows.values() if names is None else [self._rows[one] for one in names if one in self._rows]
-        return [row for row in rows if all(_holds(row, name, wanted) for name, wanted in query.items())]
+        if names is not None:  # the index has looked already
+            return [self._rows[one] for one in names if one in self._rows]
+        return [row for row in self._rows.values() if all(_holds(row, name, one) for name, one in query.items())]
 
     def _indexed(self, query: Query) -> Iterable[Any] | None:
-        """The `_id`s that may match, where one field that is unique says so; None: look at every row."""
+        """The `_id`s that match, where one field that is unique says so; None: look at every row."""
         if len(query) != 1:
             return None
         ((field, wanted),) = query.items()
@@ -158,7 +159,7 @@ class Collection:
             return None
         values = wanted["$in"] if isinstance(wanted, dict) else [wanted]
         if field == "_id":
-            return values
+            return dict.fromkeys(values)
         known = self._unique.get(field)
         return None if known is None else dict.fromkeys(known[one] for one in values if one in known)
 

@@ -1,6 +1,7 @@
 """10,000 recorded turns told again: sealed, as `hilo replay` does it, and by the same code without a seal or a pipe."""
 
 import logging
+import resource
 import time
 from typing import Any
 
@@ -33,10 +34,18 @@ async def replay_sealed() -> Figure:
         digests.add(found.digest)
         assert found.account.counts == {"same": tale.steps}, found.account.sentence()
     assert len(digests) == 1
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     bare = [one async for one in told(SETUP, lines(tale.stories))]
     alone = time.monotonic() - began
-    details: dict[str, Any] = {"turns": len(bare), "seconds": seconds, "hash": digests.pop(), "sealed": found.sealed}
+    cpu_s = (used.ru_utime + used.ru_stime) / len(seconds)
+    details: dict[str, Any] = {
+        "cpu_s_of_children": cpu_s,
+        "turns": len(bare),
+        "seconds": seconds,
+        "hash": digests.pop(),
+        "sealed": found.sealed,
+    }
     return Figure(
         unit="turns/s",
         ours=tale.steps / min(seconds),

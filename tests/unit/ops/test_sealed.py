@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import os
+import pty
 import sys
 from contextlib import aclosing
 from pathlib import Path
@@ -152,16 +153,19 @@ async def test_step_stops_at_each_turn(
 ) -> None:
     for number in range(2, 6):
         await past.wrote((f"SM{number}", message(f"hola {number}", message_sid=f"SM{number}")))
-    keys = iter(["", "q"])
-    monkeypatch.setattr(typer, "prompt", lambda *_, **__: next(keys))
     tale, showing = await past.tale(), Showing(step=True)
-    told(await replayed(SETUP, tale, showing), tale, showing)
-    out = capsys.readouterr().out
-    assert [line.split()[:2] for line in out.splitlines()[1:3]] == [["turn", "1"], ["turn", "2"]]
-    assert ("stopped after 2 of 5" in out, "hash" in out, CONTACT in out) == (True, False, False)
     with pytest.raises(typer.Exit):
         showing.require_possible()
     assert "needs a terminal" in capsys.readouterr().err
+    keyboard, terminal = pty.openpty()
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        os.write(keyboard, b"\nq\n")
+        told(await replayed(SETUP, tale, showing), tale, showing)
+    os.close(keyboard)
+    out = capsys.readouterr().out
+    assert [line.split()[:2] for line in out.splitlines()[1:3]] == [["turn", "1"], ["turn", "2"]]
+    assert ("stopped after 2 of 5" in out, "hash" in out, CONTACT in out) == (True, False, False)
 
 
 async def test_a_child_that_ends_early_says_why(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
