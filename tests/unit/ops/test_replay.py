@@ -9,12 +9,14 @@ import pytest
 from kit.errors import HiloError
 from kit.service import Tools
 from ops.replaying.chosen import wanted
+from ops.replaying.sealed import lines
 from ops.replaying.settings import ReplaySettings
 from ops.replaying.telling import lines_of
 from processor import decisions, optout, texts
 from processor.agent.client import Answer
 from processor.sealed.comparing import differences, facts
 from processor.sealed.recorded import UNKNOWN, Lane, RecordedCalls, RecordedVoice
+from processor.sealed.work import told
 from processor.settings import ProcessorSettings
 from processor.texts import es
 from schemas.attributes import WireRecord
@@ -28,8 +30,8 @@ from schemas.events import (
     SendRequested,
     TakenOver,
 )
-from schemas.replay import Facts
-from tests.unit.ops.past import Past, outcomes
+from schemas.replay import Facts, Person, Step
+from tests.unit.ops.past import SETUP, Past, outcomes
 from tests.unit.processor.states import CONTACT, call, completed, message
 
 OTHER = "+34600111222"
@@ -186,12 +188,28 @@ async def test_turns_without_their_records_are_missing_and_the_story_goes_on(pas
     assert [one.state for one in await past.told()] == ["same", "missing", "same", "same"]
 
 
+async def test_a_missing_turn_leaves_what_it_decided(past: Past) -> None:
+    await past.wrote(msg(past, "baja", 1))
+    await past.wrote(msg(past, "hola", 2))
+    shelf = past.shelf.records["contact.log", 1]
+    first, second = shelf
+    past.shelf.records["contact.log", 1] = [replace(second, position=first.position)]
+    (turn,) = [one for one in past.store.rows["turns"].values() if one["seq"] == 1]
+    tale = await past.tale()
+    assert tale.aged == 1
+    gone = Step(contact=CONTACT, at=turn["decided_at"], turn=TurnDocument.from_mongo(turn))
+    story = replace(tale.stories[0], person=Person(contact=CONTACT), steps=[gone, *tale.stories[0].steps])
+    results = [one async for one in told(SETUP, lines([story]))]
+    assert outcomes(results) == [("missing", "opted_out"), ("same", "stored")]
+
+
 async def test_copies_are_counted_and_not_told(past: Past) -> None:
     await past.wrote(msg(past, "hola", 1))
     again = past.shelf.of("contact.log")[0].record
     await past.kept(again)
     assert (await past.tale()).copies == 1
-    assert outcomes(await past.told()) == [("same", "replied")]
+    (result,) = await past.told()
+    assert (result.state, result.positions) == ("same", ["contact.log-1-0"])
 
 
 async def test_a_replay_of_who_was_erased_answers_nothing(past: Past) -> None:
@@ -203,7 +221,10 @@ async def test_a_replay_of_who_was_erased_answers_nothing(past: Past) -> None:
     await past.wrote(msg(past, "hola, soy nueva", 90))
     results = await past.told()
     assert [one.state for one in results] == ["erased"] * (len(results) - 1) + ["same"]
-    assert outcomes(await past.told(begin=past.clock.now() - timedelta(seconds=3))) == [("same", "replied")]
+    later = past.clock.now() - timedelta(seconds=3)
+    assert outcomes(await past.told(begin=later)) == [("same", "replied")]
+    (stone,) = (await past.tale(begin=later)).stories[0].person.documents["contacts"]
+    assert stone["seq"] == len(results) - 1
 
 
 async def test_a_message_that_broke_the_code_then_is_answered_now(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,6 +279,7 @@ def test_times_and_places_in_the_story_are_no_facts() -> None:
         sent = {"seq": seq, "not_after": at, "purpose": "reply", "parts": [{"send_id": f"t-{seq}", "text": text}]}
         return TurnDocument(
             id="t", contact=CONTACT, seq=seq, slot=f"x#{seq}", events=["e"], kind="k", outcome="replied",
+            conversation_after={"_id": "conv_1", "status": "active", "seq": seq},
             contact_after={"escalated": False}, decided_at=at,
             outbound=[EventDocument(id="s", type=SendRequested.type_name(), data=sent)],
             notices=[EventDocument(id="n", type="n", data={"at": at, "reason": "r"})],
@@ -265,6 +287,8 @@ def test_times_and_places_in_the_story_are_no_facts() -> None:
 
     then, now = facts([turn(3, "2026-11-23T12:00:00Z")]), facts([turn(9, "2026-11-24T12:00:00Z")])
     assert then == now
+    assert then.notices == [{"type": "n", "reason": "r"}]
+    assert then.conversation == {"id": "conv_1", "status": "active"}
     assert facts([turn(3, "2026-11-23T12:00:00Z", "otra")]) != now
 
 
