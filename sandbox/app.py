@@ -18,10 +18,11 @@ from sandbox.stack.errors import StackError
 from sandbox.stack.ports import require_free
 from sandbox.stack.stack import Stack
 
-__all__ = ["SERVICES", "Sandbox"]
+__all__ = ["PAGES", "SERVICES", "Sandbox"]
 
 WORLD = ("twilio", "elevenlabs", "backend")
 SERVICES = ("ingress", "processor", "sender", "janitor")
+PAGES = ("console",)
 READY_S = 30.0
 STOP_S = 8.0  # the longest a part may take; they stop at the same time
 RESTART_S = 1.0
@@ -34,8 +35,18 @@ class Sandbox:
     and `lost` says so.
     """
 
-    def __init__(self, layout: Layout, screen: Screen, *, kafka: str | None = None, mongo: str | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        screen: Screen,
+        *,
+        kafka: str | None = None,
+        mongo: str | None = None,
+        pages: tuple[str, ...] = (),
+    ) -> None:
+        """`pages`: those of PAGES that are wanted."""
         self.layout = layout
+        self._services = (*SERVICES, *pages)
         self._say = screen.say
         self._data = Path(layout.data)
         self._stack = Stack(
@@ -60,7 +71,7 @@ class Sandbox:
             if not infra_only:
                 await self._provision()
                 await self._all(WORLD)
-                await self._all(SERVICES)
+                await self._all(self._services)
         except BaseException:
             await self.stop()
             raise
@@ -79,7 +90,7 @@ class Sandbox:
         return self._children[part].pid
 
     def _require_ports(self) -> None:
-        for part in (*WORLD, "twilio_control", *SERVICES):
+        for part in (*WORLD, "twilio_control", *self._services):
             setting = "--ingress-port" if part == "ingress" else "--any-ports"
             require_free(getattr(self.layout.ports, part), purpose=part, setting=setting)
 

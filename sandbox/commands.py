@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from sandbox.app import Sandbox
+from sandbox.app import PAGES, Sandbox
 from sandbox.demo import Demo, report
 from sandbox.layout import Layout, Ports, state_file
 from sandbox.screen import Screen
@@ -26,7 +26,7 @@ STATE = typer.Option(None, "--state", metavar="FILE", help="Where a running sand
 
 
 def sandbox(
-    headless: bool = typer.Option(False, "--headless", help="No web pages."),  # noqa: ARG001  # there are none yet
+    headless: bool = typer.Option(False, "--headless", help="No web pages."),
     keep: Path | None = KEEP,
     infra_only: bool = typer.Option(False, "--infra-only", help="Only Kafka and MongoDB; prints their addresses."),
     seconds: float = typer.Option(0, "--seconds", help="Stop by itself after so long."),
@@ -36,14 +36,16 @@ def sandbox(
     ingress_port: int = typer.Option(Ports.ingress, help="Port of the webhooks and the API."),
     state: Path | None = STATE,
 ) -> None:
-    """Everything on this machine: Kafka, MongoDB, simulators and the four services. Ctrl-C stops it all.
+    """Everything on this machine: Kafka, MongoDB, simulators, the four services and the console. Ctrl-C stops it all.
 
     `KAFKA_BOOTSTRAP_SERVERS` and `MONGODB_URI`, where set, are used instead of starting servers.
     """
     ports = Ports.free() if any_ports else Ports(kafka=kafka_port, mongo=mongo_port, ingress=ingress_port)
     with _folder(keep) as data:
         _run(
-            lambda stop: _sandbox(Layout(str(data), ports), stop, seconds, state or state_file(), infra_only=infra_only)
+            lambda stop: _sandbox(
+                Layout(str(data), ports), stop, seconds, state or state_file(), infra_only=infra_only, headless=headless
+            )
         )
 
 
@@ -55,9 +57,12 @@ def demo(
     _run(lambda stop: _demo(state or state_file(), stop, as_json=as_json))
 
 
-async def _sandbox(layout: Layout, stop: asyncio.Event, seconds: float, state: Path, *, infra_only: bool) -> int:
+async def _sandbox(
+    layout: Layout, stop: asyncio.Event, seconds: float, state: Path, *, infra_only: bool, headless: bool
+) -> int:
     screen = Screen(stderr=infra_only)
-    box = Sandbox(layout, screen, kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), mongo=os.environ.get("MONGODB_URI"))
+    kafka, mongo = os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), os.environ.get("MONGODB_URI")
+    box = Sandbox(layout, screen, kafka=kafka, mongo=mongo, pages=() if headless else PAGES)
     if not await _started(box, stop, screen, infra_only=infra_only):
         return 0
     try:
@@ -66,7 +71,7 @@ async def _sandbox(layout: Layout, stop: asyncio.Event, seconds: float, state: P
             print(f"MONGODB_URI={box.layout.mongodb_uri}", flush=True)  # noqa: T201
         else:
             box.layout.write(state)
-            screen.welcome(box.layout)
+            screen.welcome(box.layout, headless=headless)
         return await _until(box, stop, seconds, screen)
     finally:
         screen.say("Stopping…")

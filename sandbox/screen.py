@@ -11,9 +11,11 @@ from sandbox.layout import Layout
 
 __all__ = ["Screen"]
 
+PAGES = {"console"}
 COUNT = re.compile(r"(\d+) of (\d+)$")
 PLACES = (
     ("ingress", "webhooks and API: /docs"),
+    ("console", "the operators' inbox: log in with the console token"),
     ("twilio_control", "Twilio, simulated: /_sim/docs"),
     ("elevenlabs", "ElevenLabs, simulated: /__sim/docs"),
     ("backend", "the main backend, pretended: /docs"),
@@ -45,9 +47,13 @@ class Screen:
             yield
         self._status = None
 
-    def welcome(self, layout: Layout) -> None:
+    def welcome(self, layout: Layout, *, headless: bool = False) -> None:
         self.say("\n[bold]The sandbox is ready.[/bold] In another shell: [bold]make demo[/bold]\n")
         for name, what in PLACES:
+            if headless and name in PAGES:
+                continue
             self.say(f"  {layout.url(name):<28} {what}")
         self.say(f"  {layout.kafka_servers:<28} Kafka\n  {layout.mongodb_uri:<28} MongoDB\n  {layout.data}/logs")
+        if not headless:
+            self.say(f"  console token {layout.console_token}")
         self.say(f"  API token {layout.api_token}\n\nCtrl-C stops everything.")

@@ -1,0 +1,116 @@
+"""Every conversation that the list may show, in memory: an inbox of ten thousand is answered without a scan."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
+
+from kit.errors import StoreDown
+from kit.logs import get_log
+from kit.reads import Reads
+from ops.console.shapes import SECTIONS, Entry, Section, entry_of
+
+__all__ = ["PAGE", "Board"]
+
+MOST = 20_000  # the newest conversations, open or not; about 1 kB each
+AGAIN_S = 60.0  # what a missed record left out comes back after this
+RETRY_S = 1.0
+PAGE = 50
+FEWEST_DIGITS = 3
+
+
+class Board:
+    """Read at the start and every minute; between these the feed puts in what changes."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+        self._entries: dict[str, Entry] = {}
+        self._log = get_log("board")
+        self._task: asyncio.Task[None] | None = None
+        self._changed: set[str] = set()
+        self.loaded = asyncio.Event()
+        self.store_up = True
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._keep(), name="board")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def put(self, entry: Entry) -> bool:
+        """Whether it changes anything."""
+        self._changed.add(entry.id)
+        if self._entries.get(entry.id) == entry:
+            return False
+        self._entries[entry.id] = entry
+        return True
+
+    def drop(self, conversation: str) -> None:
+        self._changed.add(conversation)
+        self._entries.pop(conversation, None)
+
+    def get(self, conversation: str) -> Entry | None:
+        return self._entries.get(conversation)
+
+    def open_of(self, contact: str) -> str | None:
+        """The newest open conversation of a contact."""
+        found = [one for one in self._entries.values() if one.contact == contact and one.section != "closed"]
+        return max(found, key=lambda one: one.order).id if found else None
+
+    def of(self, contact: str) -> list[str]:
+        return [one.id for one in self._entries.values() if one.contact == contact]
+
+    def counts(self) -> dict[Section, int]:
+        counted = Counter(one.section for one in self._entries.values())
+        return {section: counted.get(section, 0) for section in SECTIONS}
+
+    def page(self, section: Section, before: str = "", limit: int = PAGE) -> list[Entry]:
+        """Newest first; those behind `before`, which is an entry's `order`."""
+        found = [one for one in self._entries.values() if one.section == section and (not before or one.order < before)]
+        return sorted(found, key=lambda one: one.order, reverse=True)[:limit]
+
+    def search(self, text: str, limit: int = PAGE) -> list[Entry]:
+        """By name, number or last line."""
+        words = text.casefold().strip()
+        digits = "".join(one for one in text if one.isdecimal())
+        by_number = len(digits) >= FEWEST_DIGITS and not any(one.isalpha() for one in text)
+        found = [
+            one
+            for one in self._entries.values()
+            if words in one.name.casefold()
+            or words in one.last.casefold()
+            or (by_number and (digits in one.number or digits in one.contact))
+        ]
+        return sorted(found, key=lambda one: one.order, reverse=True)[:limit]
+
+    async def load(self) -> None:
+        """Raises StoreDown."""
+        self._changed.clear()
+        found = await self._reads.summaries(MOST)
+        names = await self._names([one.contact for one in found if not one.client_name])
+        fresh = {one.id: entry_of(one, names.get(one.contact)) for one in found}
+        kept = {name: self._entries[name] for name in self._changed if name in self._entries}
+        gone = self._changed - set(kept)  # erased while this was read
+        self._entries = {**{name: one for name, one in fresh.items() if name not in gone}, **kept}
+        self.loaded.set()
+
+    async def _names(self, contacts: Sequence[str]) -> dict[str, str]:
+        wanted = list(dict.fromkeys(contacts))
+        names: dict[str, str] = {}
+        for begin in range(0, len(wanted), 500):
+            names |= await self._reads.named(wanted[begin : begin + 500])
+        return names
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self.load()
+                self.store_up, pause = True, AGAIN_S
+            except StoreDown as error:
+                if self.store_up:
+                    self._log.warning("MongoDB not reached", error=str(error))
+                self.store_up, pause = False, RETRY_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.sleep(pause)
