@@ -23,7 +23,9 @@ from ops.console.desk import Desk
 from ops.console.door import Door
 from ops.console.entrance import Entrance
 from ops.console.feed import Feed
+from ops.console.health import Health
 from ops.console.inbox import Inbox
+from ops.console.letters import Letters
 from ops.console.looking import Looking
 from ops.console.overlay import Overlay
 from ops.console.pending import Pending
@@ -32,6 +34,7 @@ from ops.console.reveals import Reveals
 from ops.console.sessions import Attempts, Sessions
 from ops.console.settings import ConsoleSettings
 from ops.console.tail import Tail
+from ops.console.undertaking import Undertaking
 
 __all__ = ["application", "build", "desk", "main"]
 
@@ -46,7 +49,7 @@ def build(settings: ConsoleSettings, tools: Tools) -> Service:
     work = desk(settings, tools, outlet, Reads(mongo.database))
     server = HttpServer(application(work, probe_routes(service)), settings.console_port, "CONSOLE_PORT")
     # The feed stops first: a server waits for what is open, and the pages' connections never end by themselves.
-    service.parts = (outlet, work.board, work.tail, work.pending, server, work.feed)
+    service.parts = (outlet, work.board, work.tail, work.pending, work.undertaking, server, work.feed)
     return service
 
 
@@ -72,6 +75,7 @@ def desk(settings: ConsoleSettings, tools: Tools, outlet: Outlet, reads: Reads) 
         feed=feed,
         pending=pending,
         outlet=outlet,
+        undertaking=Undertaking(settings, outlet, reads, clock),
     )
 
 
@@ -85,7 +89,7 @@ def application(work: Desk, probes: Sequence[BaseRoute] = ()) -> ASGIApp:
         redirect_slashes=False,
         telemetry={"tracing": False},
     )
-    for views in (Entrance(work), Inbox(work), Acting(work)):
+    for views in (Entrance(work), Inbox(work), Acting(work), Letters(work), Health(work)):
         app.include_router(views.router())
     app.router.routes.extend(probes)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")

@@ -18,6 +18,7 @@ from ops.console.sessions import Attempts, Session, Sessions
 from ops.console.settings import ConsoleSettings
 from ops.console.tail import Tail
 from ops.console.texts import Say, accepted, saying
+from ops.console.undertaking import Undertaking
 
 __all__ = ["LANGUAGE_COOKIE", "Desk", "language_of", "session_of"]
 
@@ -38,6 +39,7 @@ class Desk:
     feed: Feed
     pending: Pending
     outlet: Outlet
+    undertaking: Undertaking
 
     def html(self, request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         session: Session | None = request.state.session

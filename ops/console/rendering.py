@@ -17,6 +17,7 @@ from ops.console.sessions import Session
 from ops.console.shapes import SECTIONS, Bubble, Entry, Section
 from ops.console.texts import saying
 from ops.console.texts.en import EN
+from ops.console.wording import cause_in_words, outcome_in_words
 from ops.masking import Masking
 from schemas.contact import redact
 from schemas.documents import ContactDocument
@@ -48,6 +49,7 @@ class Pages:
         )
         self._environment.filters |= {"iso": _iso, "hm": _hm, "day": _day, "redact": redact}
         self._environment.globals |= {"sections": SECTIONS, "why": _why, "left": _left, "texts": EN}
+        self._environment.globals |= {"cause": cause_in_words, "outcome": outcome_in_words}
         self._parts = cache(self._module)
 
     def page(self, template: str, language: str, /, **values: Any) -> str:

@@ -6,10 +6,10 @@
   const language = document.documentElement.lang;
   const told = document.body.dataset;
   const ago = new Intl.RelativeTimeFormat(language, { style: "narrow", numeric: "auto" });
-  const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
-  const exact = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
+  const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const exact = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", second: "2-digit", fractionalSecondDigits: 3 });
   const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
-  const full = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const full = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   let ahead = told.now ? Date.parse(told.now) - Date.now() : 0; // our clock counts, not the browser's
 
   /* Times */

@@ -1,3 +1,4 @@
+# long: one plain table
 """The console in English."""
 
 __all__ = ["EN"]
@@ -268,5 +269,30 @@ EN = {
     "keys.close": "Close",
     "ago.now": "now",
     "failed": "That did not work. Try again.",
+    "outcome.replied": "the agent answered",
+    "outcome.no_reply": "the agent chose to say nothing",
+    "outcome.escalated": "the agent called a person",
+    "outcome.apologised": "the agent failed in all attempts: the client got the apology",
+    "outcome.asked_to_write": "nobody could hear the voice note: the client was asked to write",
+    "outcome.throttled": "a loop, or over the contact's budget: no answer",
+    "outcome.stored": "the bot has to be silent: taken over, or opted out",
+    "outcome.discarded": "something that silences the bot came before the answer",
+    "outcome.buried": "nobody could handle it: it is in dead.letters; the client got the apology if the bot may speak",
+    "outcome.opted_out": "the client does not want to be written to",
+    "outcome.opted_in": "the client wants to be written to again",
+    "outcome.greeted": "a call ended: the client was greeted",
+    "outcome.joined": "the client had written already: the call joins, without a greeting",
+    "outcome.unreachable": "WhatsApp refuses this contact until it writes: no greeting",
+    "outcome.facts": "what ElevenLabs told of a call was kept",
+    "outcome.taken_over": "a person took over: nothing older can be shown any more",
+    "outcome.handed_back": "a person handed back, and nobody was waiting",
+    "outcome.operator_said": "a person wrote",
+    "outcome.closed": "the conversation was closed",
+    "outcome.ignored": "nothing to do: it was not idle any more, or it is another contact's",
+    "outcome.refused": "Twilio said that nothing reaches this contact until it writes",
+    "outcome.erased": "erased on request: only its place in the story is kept",
+    "why.waiting": "decided; the sender has not come to it",
+    "why.intent": "about to be posted, or held: Twilio is away or slows us down",
+    "why.again": "Twilio failed it; it is posted again when its time has come",
     "notfound": "There is no such page.",
 }
