@@ -145,8 +145,8 @@ class Cursor:
         self._order: list[tuple[str, int]] = []
         self._limit: int | None = None
 
-    def sort(self, field: str, direction: int) -> "Cursor":
-        self._order.append((field, direction))
+    def sort(self, field: str | list[tuple[str, int]], direction: int = 1) -> "Cursor":
+        self._order += [(field, direction)] if isinstance(field, str) else field
         return self
 
     def limit(self, count: int) -> "Cursor":

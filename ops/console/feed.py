@@ -48,8 +48,9 @@ class Feed:
         self._up: Callable[[], bool] = lambda: True
         self._asks: Callable[[str], Sequence[Ask]] = lambda _: ()
         self._listeners: set[Listener] = set()
-        self._following: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()
+        self._following: dict[str, asyncio.Event] = {}
+        """Contacts that are looked at, each with what wakes it when there is more."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._beat: asyncio.Task[None] | None = None
         self._log = get_log("feed")
 
@@ -62,7 +63,7 @@ class Feed:
 
     async def stop(self) -> None:
         """Ends every page's connection: a server that waits for them would wait for ever."""
-        tasks = [*self._following.values(), *([self._beat] if self._beat else [])]
+        tasks = [*self._tasks, *([self._beat] if self._beat else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -79,11 +80,12 @@ class Feed:
 
     def changed(self, contact: str) -> None:
         if contact in self._following:
-            self._again.add(contact)
+            self._following[contact].set()
             return
-        task = asyncio.create_task(self._follow(contact))
-        self._following[contact] = task
-        task.add_done_callback(lambda _: self._following.pop(contact, None))
+        more = self._following[contact] = asyncio.Event()
+        task = asyncio.create_task(self._follow(contact, more))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def state_changed(self) -> None:
         for listener in self._listeners:
@@ -104,17 +106,23 @@ class Feed:
         finally:
             self._listeners.discard(listener)
 
-    async def _follow(self, contact: str) -> None:
-        looks = LOOKS_S if self._listeners and len(self._following) < MANY else (sum(LOOKS_S),)
-        look = 0
-        while look < len(looks):
-            if looks[look]:
-                await asyncio.sleep(looks[look])
-            if contact in self._again:
-                self._again.discard(contact)
-                look = 0 if self._listeners else look
-            await self._show(contact, quick=look == 0)
-            look += 1
+    async def _follow(self, contact: str, more: asyncio.Event) -> None:
+        """Looks now and again, until the stores must have it; what comes meanwhile begins it anew."""
+        try:
+            look = 0
+            while look < len(LOOKS_S):
+                hurried = bool(self._listeners) and len(self._following) < MANY
+                if not hurried:
+                    look = len(LOOKS_S) - 1
+                if hurried and await _woken(more, LOOKS_S[look]):
+                    look = 0
+                elif not hurried:
+                    await asyncio.sleep(LOOKS_S[look])
+                more.clear()
+                await self._show(contact, quick=look == 0)
+                look += 1
+        finally:
+            del self._following[contact]
 
     async def _show(self, contact: str, *, quick: bool) -> None:
         try:
@@ -174,6 +182,16 @@ class Feed:
 
     def _clock_event(self) -> str:
         return _event("clock", self._clock.now().isoformat())
+
+
+async def _woken(more: asyncio.Event, seconds: float) -> bool:
+    """Whether more came within that time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await more.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _event(name: str, data: str) -> str:

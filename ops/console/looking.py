@@ -58,7 +58,7 @@ class Person:
 
     def entry(self, conversation: str, known: Entry | None = None) -> Entry | None:
         """`known`: as the list has it, for when the stores do not answer."""
-        last = max(self.heard_in(conversation), key=lambda one: one.at, default=None)
+        last = max(self.heard_in(conversation), key=lambda one: one.order, default=None)
         stored = self.stored(conversation)
         name = (self.about.name if self.about else "") or self.recent.name
         if stored:

@@ -50,10 +50,12 @@
       if (old) old.remove();
       return;
     }
-    const into = fresh.dataset.into ? $(fresh.dataset.into) : null;
+    const wanted = fresh.dataset.into;
+    const into = wanted ? $(wanted) : null;
+    const found = wanted && !into && old && old.closest('[data-view="search"]'); // a search shows what it found
     const focused = old && old.contains(document.activeElement) ? document.activeElement : null;
     const within = focused && focused.id ? `#${focused.id}` : focused ? focused.tagName : "";
-    if (old && (!into || (old.parentNode === into && old.dataset.order === fresh.dataset.order))) {
+    if (old && (!wanted || found || (old.parentNode === into && old.dataset.order === fresh.dataset.order))) {
       old.replaceWith(fresh);
     } else {
       if (old) old.remove();
@@ -75,6 +77,7 @@
     const scroll = $("#scroll");
     const atEnd = scroll && scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
     for (const fresh of [...parsed.content.children]) {
+      if (fresh.matches(".bubble.bot") && !document.getElementById(fresh.id)) refreshDetails();
       times(fresh);
       place(fresh);
     }
@@ -82,6 +85,16 @@
     current();
     const nothing = $(".nothing");
     if (nothing && $(".bubble")) nothing.remove();
+  }
+  let refreshing;
+  function refreshDetails() { // an answer was given: what the agent was told is another
+    clearTimeout(refreshing);
+    refreshing = setTimeout(() => {
+      const chat = $("#chat");
+      if (chat && chat.dataset.chat && $("#aside:not(.explain)") && matchMedia("(min-width: 1180px)").matches) {
+        htmx.ajax("GET", `/chats/${chat.dataset.chat}/details`, { target: "#aside", swap: "outerHTML" });
+      }
+    }, 700);
   }
   function current() {
     const chat = $("#chat") ? $("#chat").dataset.chat : "";
