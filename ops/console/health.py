@@ -66,16 +66,16 @@ class Health:
         return True
 
     async def _services(self) -> list[dict[str, Any]]:
-        places = [one.partition("=") for one in self._desk.settings.console_services]
+        places = self._desk.settings.watched
         if not places:
             return []
         http = PooledClient(concurrency=len(places), connect_s=1.0, total_s=2.0)
         await http.start()
         try:
-            ready = await asyncio.gather(*(_ready(http, url) for _, _, url in places))
+            ready = await asyncio.gather(*(_ready(http, url) for _, url in places))
         finally:
             await http.stop()
-        return [{"name": name, "ok": ok} for (name, _, _), ok in zip(places, ready, strict=True)]
+        return [{"name": name, "ok": ok} for (name, _), ok in zip(places, ready, strict=True)]
 
     async def _letters(self) -> Counter[str]:
         """Open letters by the group that buried them."""

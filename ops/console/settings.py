@@ -1,24 +1,21 @@
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import NoDecode
+from pydantic import AfterValidator, Field, SecretStr
 
 from kit.settings import KafkaSettings, MongoSettings
 
 __all__ = ["ConsoleSettings"]
 
 
-def _places(text: object) -> object:
+def _places(text: str) -> str:
     """`name=url` pairs, separated by commas."""
-    if not isinstance(text, str):
-        return text
     pairs = [one.strip().partition("=") for one in text.split(",") if one.strip()]
     if not all(name and url.startswith(("http://", "https://")) for name, _, url in pairs):
         raise ValueError("must be name=url pairs, separated by commas; each url with http:// or https://")
-    return tuple(f"{name.strip()}={url.rstrip('/')}" for name, _, url in pairs)
+    return text
 
 
-Places = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_places)]
+Places = Annotated[str, AfterValidator(_places)]
 
 
 class ConsoleSettings(KafkaSettings, MongoSettings):
@@ -28,5 +25,11 @@ class ConsoleSettings(KafkaSettings, MongoSettings):
     )
     console_session_h: float = Field(default=12, gt=0, description="h until an operator has to log in again")
     console_services: Places = Field(
-        default=(), description="name=url of services whose /ready the health page asks, separated by commas"
+        default="", description="name=url of services whose /ready the health page asks, separated by commas"
     )
+
+    @property
+    def watched(self) -> list[tuple[str, str]]:
+        """Name and address of each."""
+        pairs = [one.strip().partition("=") for one in self.console_services.split(",") if one.strip()]
+        return [(name.strip(), url.strip().rstrip("/")) for name, _, url in pairs]

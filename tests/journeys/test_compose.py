@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
 ROOT = Path(__file__).parents[2]
 HILO = str(Path(sys.executable).with_name("hilo"))
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-SERVICES = ("ingress", "processor", "sender", "janitor")
+SERVICES = ("ingress", "processor", "sender", "janitor", "console")
+PORTS = {"ingress": "INGRESS_PORT", "console": "CONSOLE_PORT"}
 
 
 def environment(service: str, stack: Stack, prefix: str) -> dict[str, str]:
@@ -51,7 +52,7 @@ async def test_a_service_starts_with_what_compose_gives_it_and_stops_cleanly(
     assert (topics.returncode, out.decode().count(prefix)) == (0, len(TOPICS)), out.decode()
 
     settings = environment(service, stack, prefix)
-    name = "INGRESS_PORT" if service == "ingress" else "HEALTH_PORT"
+    name = PORTS.get(service, "HEALTH_PORT")
     declared, (port,) = settings[name], free_ports(1)
     process = await start(service, settings | {name: str(port)}, tmp_path)
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -71,7 +72,7 @@ async def test_a_service_starts_with_what_compose_gives_it_and_stops_cleanly(
     assert f"http://localhost:{declared}/health" in " ".join(COMPOSE[service]["healthcheck"]["test"])
 
 
-def test_the_four_services_wait_for_their_topics_and_get_time_to_drain() -> None:
+def test_the_services_wait_for_their_topics_and_get_time_to_drain() -> None:
     for service in SERVICES:
         about = COMPOSE[service]
         assert about["depends_on"]["topics"]["condition"] == "service_completed_successfully"
