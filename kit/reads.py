@@ -22,6 +22,7 @@ OPEN = {"open_key": {"$exists": True}}
 # Each field by name: the embedded server takes a projection with `$slice` alone for a choice of that one field.
 SUMMARY: dict[str, Any] = dict.fromkeys(ConversationDocument.model_fields, 1) | {"lines": {"$slice": -1}}
 del SUMMARY["id"]
+MANY = 5000  # documents in one answer: the embedded server pays for each further one as for the first
 
 
 class Reads:
@@ -46,11 +47,19 @@ class Reads:
             found = await self._database.conversations.find_one({"_id": conversation})
         return ConversationDocument.from_mongo(found) if found else None
 
-    async def summaries(self, limit: int) -> list[ConversationDocument]:
-        """The newest conversations of anybody, each with its last line only."""
+    async def open_ones(self, limit: int) -> list[ConversationDocument]:
+        """Everybody's open conversations, in no order, each with its last line only."""
         with store_errors():
-            cursor = self._database.conversations.find({}, SUMMARY).sort("last_message_at", -1).limit(limit)
+            cursor = self._database.conversations.find(OPEN, SUMMARY, batch_size=MANY).limit(limit)
             return [ConversationDocument.from_mongo(one) async for one in cursor]
+
+    async def closed_until(self, moment: datetime, limit: int) -> list[ConversationDocument]:
+        """Those in which nothing was written after `moment`, newest first, each with its last line only."""
+        query = {"status": "closed", "last_message_at": {"$lte": moment}}
+        with store_errors():
+            cursor = self._database.conversations.find(query, SUMMARY, batch_size=MANY)
+            found = await cursor.sort("last_message_at", -1).limit(limit).to_list(None)
+        return [ConversationDocument.from_mongo(one) for one in found]
 
     async def conversations_with(self, ids: list[str]) -> list[ConversationDocument]:
         with store_errors():

@@ -59,7 +59,7 @@ class Collection:
         await self._io()
         return dict(found) if found else None
 
-    def find(self, query: Query, _fields: Any = None) -> "Cursor":
+    def find(self, query: Query, _fields: Any = None, *, batch_size: int = 0) -> "Cursor":
         return Cursor(lambda: self._matching(query), self._io)
 
     async def count_documents(self, query: Query) -> int:
@@ -176,6 +176,8 @@ def _holds(row: Row, name: str, wanted: Any) -> bool:
                 holds = bool(found & set(value))
             case "$lt":
                 holds = name in row and row[name] < value
+            case "$exists":
+                holds = (name in row) is value
             case "$lte":
                 holds = name in row and row[name] <= value
             case _:

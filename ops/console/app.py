@@ -56,7 +56,7 @@ def build(settings: ConsoleSettings, tools: Tools) -> Service:
 def desk(settings: ConsoleSettings, tools: Tools, outlet: Outlet, reads: Reads) -> Desk:
     clock = tools.clock
     token, lasts = settings.console_token.get_secret_value(), timedelta(hours=settings.console_session_h)
-    overlay, board = Overlay(), Board(reads)
+    overlay, board = Overlay(), Board(reads, clock)
     looking, pages = Looking(reads, overlay), Pages(clock, Reveals(clock))
     feed = Feed(looking, overlay, board, pages, clock)
     tail = Tail(settings, feed.heard, feed.state_changed)

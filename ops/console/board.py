@@ -1,30 +1,35 @@
 """Every conversation that the list may show, in memory: an inbox of ten thousand is answered without a scan."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Sequence
 
+from kit.clock import Clock
 from kit.errors import StoreDown
 from kit.logs import get_log
 from kit.reads import Reads
 from ops.console.shapes import SECTIONS, Entry, Section, entry_of
+from schemas.documents import ConversationDocument
 
 __all__ = ["PAGE", "Board"]
 
 MOST = 20_000  # the newest conversations, open or not; about 1 kB each
-AGAIN_S = 60.0  # what a missed record left out comes back after this
+AGAIN_S = 900.0  # the feed keeps it fresh; this is for what nobody foresaw
 RETRY_S = 1.0
 PAGE = 50
+READ = 1000  # documents asked for at once
 FEWEST_DIGITS = 3
 
 
 class Board:
-    """Read at the start and every minute; between these the feed puts in what changes."""
+    """Read at the start and now and then; between these the feed puts in what changes."""
 
-    def __init__(self, reads: Reads) -> None:
+    def __init__(self, reads: Reads, clock: Clock) -> None:
         self._reads = reads
+        self._clock = clock
         self._entries: dict[str, Entry] = {}
+        self._known: dict[str, str] = {}
+        """Contact → name, as it was when it was first asked for; the feed tells newer ones."""
         self._log = get_log("board")
         self._task: asyncio.Task[None] | None = None
         self._changed: set[str] = set()
@@ -49,7 +54,8 @@ class Board:
 
     def drop(self, conversation: str) -> None:
         self._changed.add(conversation)
-        self._entries.pop(conversation, None)
+        if gone := self._entries.pop(conversation, None):
+            self._known.pop(gone.contact, None)
 
     def get(self, conversation: str) -> Entry | None:
         return self._entries.get(conversation)
@@ -86,21 +92,40 @@ class Board:
         return sorted(found, key=lambda one: one.order, reverse=True)[:limit]
 
     async def load(self) -> None:
-        """Raises StoreDown."""
+        """What is open first: then the list can be shown. Raises StoreDown."""
         self._changed.clear()
-        found = await self._reads.summaries(MOST)
+        found = await self._reads.open_ones(MOST)
+        fresh = {one.id: entry_of(one) for one in found}
+        if not self.loaded.is_set():
+            self._take(fresh)
+            self.loaded.set()
+        found += await self._closed(MOST - len(found))
         names = await self._names([one.contact for one in found if not one.client_name])
-        fresh = {one.id: entry_of(one, names.get(one.contact)) for one in found}
+        self._take({one.id: entry_of(one, names.get(one.contact)) for one in found})
+
+    def _take(self, fresh: dict[str, Entry]) -> None:
+        """What changed while it was read is newer than what was read."""
         kept = {name: self._entries[name] for name in self._changed if name in self._entries}
-        gone = self._changed - set(kept)  # erased while this was read
+        gone = self._changed - set(kept)  # erased meanwhile
         self._entries = {**{name: one for name, one in fresh.items() if name not in gone}, **kept}
-        self.loaded.set()
+
+    async def _closed(self, most: int) -> list[ConversationDocument]:
+        found: dict[str, ConversationDocument] = {}
+        until = self._clock.now()
+        while len(found) < most:
+            page = await self._reads.closed_until(until, min(READ, most))
+            fresh = {one.id: one for one in page if one.id not in found}
+            if not fresh:
+                break
+            found |= fresh
+            until = page[-1].last_message_at
+        return list(found.values())
 
     async def _names(self, contacts: Sequence[str]) -> dict[str, str]:
-        wanted = list(dict.fromkeys(contacts))
-        names: dict[str, str] = {}
-        for begin in range(0, len(wanted), 500):
-            names |= await self._reads.named(wanted[begin : begin + 500])
+        names = self._known
+        wanted = [one for one in dict.fromkeys(contacts) if one not in names]
+        for begin in range(0, len(wanted), READ):
+            names |= await self._reads.named(wanted[begin : begin + READ])
         return names
 
     async def _keep(self) -> None:
@@ -112,5 +137,4 @@ class Board:
                 if self.store_up:
                     self._log.warning("MongoDB not reached", error=str(error))
                 self.store_up, pause = False, RETRY_S
-            with contextlib.suppress(TimeoutError):
-                await asyncio.sleep(pause)
+            await asyncio.sleep(pause)

@@ -52,7 +52,7 @@ class Inbox:
     async def listing(self, request: Request, view: str = "open", section: str = "", before: str = "") -> Response:
         """The list anew, or what comes behind its end."""
         if section not in SECTIONS:
-            return self._desk.html(request, "list.html", view=view, lists=self._lists(view))
+            return self._desk.html(request, "list.html", view=view, lists=self._lists(view), loaded=self._loaded)
         found = self._desk.board.page(section, before, PAGE + 1)
         shown = found[:PAGE]
         more = shown[-1].order if len(found) > PAGE else ""
@@ -62,10 +62,10 @@ class Inbox:
         """By POST: a number that is searched for stands in no address and no log."""
         text = text[:LONGEST_SEARCH]
         if not text.strip():
-            return self._desk.html(request, "list.html", view="open", lists=self._lists("open"))
+            return self._desk.html(request, "list.html", view="open", lists=self._lists("open"), loaded=self._loaded)
         found = self._desk.board.search(text)
         lists = [(one, _masked([e for e in found if e.section == one]), "") for one in SECTIONS]
-        return self._desk.html(request, "list.html", view="search", lists=[one for one in lists if one[1]])
+        return self._desk.html(request, "list.html", view="search", lists=[one for one in lists if one[1]], loaded=True)
 
     async def explain(self, request: Request, chat: str, name: str) -> Response:
         told = await explained(self._desk, session_of(request), chat, name)
@@ -89,8 +89,19 @@ class Inbox:
         except TimeoutError:
             pass  # the list fills as soon as the store answers
         lists, counts = self._lists(view), self._desk.board.counts()
-        shared = {"page": "inbox", "view": view, "lists": lists, "counts": counts, "away": False}
+        shared = {
+            "page": "inbox",
+            "view": view,
+            "lists": lists,
+            "counts": counts,
+            "away": False,
+            "loaded": self._loaded,
+        }
         return self._desk.html(request, "inbox.html", status=status, **{**shared, **values})
+
+    @property
+    def _loaded(self) -> bool:
+        return self._desk.board.loaded.is_set()
 
     def _lists(self, view: str) -> Lists:
         sections: tuple[Section, ...] = ("closed",) if view == "closed" else OPEN

@@ -114,6 +114,8 @@
     if (!is) {
       banner.textContent = told.lost;
       banner.classList.add("on");
+      if (!lost) fetch("/list", { headers: { "HX-Request": "true" } }) // was it the session that ended?
+        .then((answer) => { if (answer.status === 401) location.assign("/login"); }, () => {});
       lost = true;
     } else if (lost) {
       lost = false;

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -123,8 +123,12 @@ class Ten:
     def __init__(self, count: int = 10_000) -> None:
         self.found = [self._one(number) for number in range(count)]
 
-    async def summaries(self, limit: int) -> list[ConversationDocument]:
-        return self.found[:limit]
+    async def open_ones(self, limit: int) -> list[ConversationDocument]:
+        return [one for one in self.found if one.status != "closed"][:limit]
+
+    async def closed_until(self, moment: datetime, limit: int) -> list[ConversationDocument]:
+        found = [one for one in self.found if one.status == "closed" and one.last_message_at <= moment]
+        return found[:limit]
 
     async def named(self, contacts: list[str]) -> dict[str, str]:
         return {one: f"Nombre {one[-4:]}" for one in contacts}
@@ -136,8 +140,8 @@ class Ten:
         return conversation(**about, last_message_at=NOW - timedelta(seconds=number), open_key=None)
 
 
-async def test_an_inbox_of_ten_thousand_is_paged() -> None:
-    board = Board(Ten())  # type: ignore[arg-type]
+async def test_an_inbox_of_ten_thousand_is_paged(clock: FakeClock) -> None:
+    board = Board(Ten(), clock)  # type: ignore[arg-type]
     await board.load()
     assert board.counts() == {"waiting": 3333, "person": 0, "active": 3334, "closed": 3333}
     seen: list[Entry] = []
@@ -150,9 +154,9 @@ async def test_an_inbox_of_ten_thousand_is_paged() -> None:
     assert [one.id for one in board.search("52551 0000042")] == ["conv_42"]
 
 
-async def test_what_changes_while_it_is_read_is_kept() -> None:
+async def test_what_changes_while_it_is_read_is_kept(clock: FakeClock) -> None:
     store = Ten(3)
-    board = Board(store)  # type: ignore[arg-type]
+    board = Board(store, clock)  # type: ignore[arg-type]
     await board.load()
     fresh = board.page("active")[0]
 
@@ -180,3 +184,13 @@ async def test_further_entries_come_behind_the_last(console: Console) -> None:
         assert (more.count('class="entry"'), "entry-conv_150" in more, "more-active" in more) == (50, True, True)
         closed = (await browser.get("/?view=closed")).text
         assert ("entry-conv_2" in closed, "entry-conv_0" in closed) == (True, False)
+
+
+async def test_a_list_that_is_not_read_yet_says_so_and_comes_again(console: Console) -> None:
+    async with console.logged_in() as browser:
+        console.desk.board.loaded.clear()
+        listed = (await browser.get("/list")).text
+        assert ("Reading the conversations" in listed, "load delay:1s" in listed) == (True, True)
+        console.desk.board.loaded.set()
+        listed = (await browser.get("/list")).text
+        assert ("No open conversations" in listed, "load delay" in listed) == (True, False)
