@@ -136,8 +136,7 @@ class Looking:
         known = {turn.id: turn for turn in turns}
         shown = [bubble_of(one, sends, told, known) for one in messages]
         self._overlay.absorbed(person.contact, {one.id for one in messages})
-        stored = {one.id for one in messages}
-        shown += [one for one in person.heard_in(conversation) if one.id not in stored]
+        shown += person.heard_in(conversation)
         return sorted(shown, key=lambda one: one.order)
 
 

@@ -34,6 +34,7 @@ def test_every_route_is_looked_at(console: Console) -> None:
     found = set(routes(console))
     assert {("GET", "/letters"), ("POST", "/chats/conv_1/say"), ("GET", "/api/events"), ("POST", "/logout")} <= found
     assert len(found) > 20
+    assert {"/login", "/health", "/ready", "/metrics"} == OPEN
 
 
 async def test_every_route_asks_a_stranger_to_log_in(console: Console) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -93,6 +94,18 @@ async def test_an_open_chat_gets_its_bubbles_and_their_marks(feed: Feed, world: 
     await other.close()
 
 
+async def test_what_comes_while_it_waits_to_look_again_is_shown_at_once(
+    feed: Feed, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "LOOKS_S", (0.0, 60.0))
+    page = Page(feed)
+    await page.gets("event: clock")
+    for number, text in enumerate(("uno", "dos", "tres")):
+        told(feed, f"SM{number}", message(text, received_at=NOW + timedelta(seconds=number)))
+        await page.gets(f">{text}<")
+    await page.close()
+
+
 async def test_the_same_part_is_not_sent_twice(feed: Feed, world: World) -> None:
     page = Page(feed)
     await page.gets("event: clock")
@@ -179,7 +192,10 @@ async def test_taken_over_is_said_only_when_it_is_confirmed(feed: Feed, world: W
         told(feed, envelope.id, envelope.data)
         await page.gets('data-status="escalated"')
         assert "Taken over." not in page.sent
-        await world.fenced(2)
+        await world.fenced(2)  # raised, and not told yet
+        told(feed, "SM8", message("¿y?", message_sid="SM8", received_at=NOW))
+        await page.gets('id="bubble-SM8"')
+        assert "Taken over." not in page.sent
         row = next(one for one in world.database.rows["sends"].values() if "fence" in one)
         row["told"] = [turn_id(CONTACT, envelope.id)]
         await page.gets('data-what="takeover" data-state="done"')

@@ -160,12 +160,12 @@ async def test_what_changes_while_it_is_read_is_kept(clock: FakeClock) -> None:
     await board.load()
     fresh = board.page("active")[0]
 
-    async def named(contacts: list[str]) -> dict[str, str]:
+    async def closed_until(moment: datetime, limit: int) -> list[ConversationDocument]:
         board.put(Entry(fresh.id, fresh.contact, "waiting", "Ana", "nuevo", "client", NOW))
         board.drop("conv_1")
-        return {}
+        return [one for one in store.found if one.status == "closed"]
 
-    store.named = named  # type: ignore[method-assign]
+    store.closed_until = closed_until  # type: ignore[method-assign]
     await board.load()
     assert {one.id: one.last for section in ("waiting", "closed") for one in board.page(section)} == {
         fresh.id: "nuevo",
