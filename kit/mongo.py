@@ -41,7 +41,12 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         Index("decided_at", unique=False),
     ),
     "contacts": (Index("rev"), Index("linked_to", unique=False, sparse=True)),
-    "conversations": (Index("open_key", sparse=True), Index("rev"), Index("contact", unique=False)),
+    "conversations": (
+        Index("open_key", sparse=True),
+        Index("rev"),
+        Index("contact", unique=False),
+        Index("last_message_at", unique=False),
+    ),
     "messages": (Index("conversation_id", unique=False),),
     "sends": (
         Index("rev"),

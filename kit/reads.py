@@ -19,6 +19,10 @@ __all__ = ["Reads"]
 
 OPEN = {"open_key": {"$exists": True}}
 """Answered from the sparse index, which holds open conversations only."""
+# Each field by name: the embedded server takes a projection with `$slice` alone for a choice of that one field.
+SUMMARY: dict[str, Any] = dict.fromkeys(ConversationDocument.model_fields, 1) | {"lines": {"$slice": -1}}
+del SUMMARY["id"]
+MANY = 5000  # documents in one answer: the embedded server pays for each further one as for the first
 
 
 class Reads:
@@ -43,6 +47,36 @@ class Reads:
             found = await self._database.conversations.find_one({"_id": conversation})
         return ConversationDocument.from_mongo(found) if found else None
 
+    async def open_ones(self, limit: int) -> list[ConversationDocument]:
+        """Everybody's open conversations, in no order, each with its last line only."""
+        with store_errors():
+            cursor = self._database.conversations.find(OPEN, SUMMARY, batch_size=MANY).limit(limit)
+            return [ConversationDocument.from_mongo(one) async for one in cursor]
+
+    async def closed_until(self, moment: datetime, limit: int) -> list[ConversationDocument]:
+        """Those in which nothing was written after `moment`, newest first, each with its last line only."""
+        query = {"status": "closed", "last_message_at": {"$lte": moment}}
+        with store_errors():
+            cursor = self._database.conversations.find(query, SUMMARY, batch_size=MANY)
+            found = await cursor.sort("last_message_at", -1).limit(limit).to_list(None)
+        return [ConversationDocument.from_mongo(one) for one in found]
+
+    async def conversations_with(self, ids: list[str]) -> list[ConversationDocument]:
+        with store_errors():
+            cursor = self._database.conversations.find({"_id": {"$in": ids}})
+            return [ConversationDocument.from_mongo(one) async for one in cursor]
+
+    async def named(self, contacts: list[str]) -> dict[str, str]:
+        """What these contacts call themselves, as far as it is known."""
+        with store_errors():
+            cursor = self._database.contacts.find({"_id": {"$in": contacts}}, {"name": 1})
+            return {one["_id"]: one["name"] async for one in cursor if one.get("name")}
+
+    async def messages_with(self, ids: list[str]) -> list[MessageDocument]:
+        with store_errors():
+            cursor = self._database.messages.find({"_id": {"$in": ids}})
+            return [MessageDocument.from_mongo(one) async for one in cursor]
+
     async def messages(self, conversation: str, limit: int = 50) -> list[MessageDocument]:
         """The last ones, oldest first."""
         with store_errors():
@@ -66,6 +100,11 @@ class Reads:
         with store_errors():
             found = await self._database.turns.find_one({"_id": turn})
         return TurnDocument.from_mongo(found) if found else None
+
+    async def turns_with(self, ids: list[str]) -> list[TurnDocument]:
+        with store_errors():
+            cursor = self._database.turns.find({"_id": {"$in": ids}})
+            return [TurnDocument.from_mongo(one) async for one in cursor]
 
     async def turn_at(self, contact: str, seq: int) -> TurnDocument | None:
         """The turn at this place in the contact's story."""

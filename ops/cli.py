@@ -15,6 +15,7 @@ ABOUT = {
     "processor": "Run the processor: turns, and the relay of finished calls.",
     "sender": "Run the sender: messages to Twilio, and their status callbacks.",
     "janitor": "Run the janitor: asks for idle conversations to be closed.",
+    "console": "Run the console: the operators' pages, live over the log.",
 }
 
 app = typer.Typer(

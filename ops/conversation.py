@@ -4,13 +4,13 @@ from typing import Any
 
 from kit.reads import Reads
 from kit.settings import load
-from ops.asking import BY, CONTACT, NO_WAIT, effect, open_reads, operator_id, publish
+from ops.asked import closing
+from ops.asking import BY, CONTACT, NO_WAIT, carry_out, open_reads
 from ops.masking import Masking
 from ops.output import JSON, REVEAL, document, fail, runs, table
 from ops.settings import OpsSettings
 from schemas.contact import Contact, canonical, parse_address, redact
 from schemas.documents import ConversationDocument
-from schemas.events import CloseRequested
 
 __all__ = ["close", "conversation"]
 
@@ -52,17 +52,7 @@ async def close(contact: str = CONTACT, by: str = BY, no_wait: bool = NO_WAIT) -
         found = await _newest(reads, key)
         if found.status == "closed":
             fail(f"the conversation with {redact(key)} is closed already")
-        request = CloseRequested(conversation_id=found.id, last_message_at=found.last_message_at, by=by)
-        await publish(settings, key, request, operator_id("close"))
-        if no_wait:
-            return
-
-        async def closed() -> bool:
-            now = await reads.conversation(found.id)
-            return now is not None and now.status == "closed"
-
-        pending = f"{found.id} is not closed: is the processor running, or did the client write?"
-        await effect(closed, f"closed {found.id}", pending)
+    await carry_out(settings, closing(found, by), f"closed {found.id}", no_wait=no_wait)
 
 
 async def _newest(reads: Reads, contact: Contact) -> ConversationDocument:

@@ -9,7 +9,8 @@ import typer
 from kit.errors import StoreDown
 from kit.reads import Reads
 from kit.settings import load
-from ops.asking import BY, CONTACT, EFFECT_S, LOOK_S, NO_WAIT, open_reads, operator_id, publish
+from ops.asked import operator_id
+from ops.asking import BY, CONTACT, EFFECT_S, LOOK_S, NO_WAIT, open_reads, publish
 from ops.forgetting import pending, receipt
 from ops.masking import Masking
 from ops.output import JSON, REVEAL, confirm, document, fail, runs, table

@@ -49,6 +49,7 @@ class Sandbox:
     ) -> None:
         self.layout = layout
         self._pages = pages
+        self._services = (*SERVICES, *(["console"] if pages else []))
         self._say = screen.say
         self._data = Path(layout.data)
         self._stack = Stack(
@@ -75,7 +76,7 @@ class Sandbox:
             if not infra_only:
                 await self._provision()
                 await self._all(WORLD)
-                await self._all(SERVICES)
+                await self._all(self._services)
                 if self._pages:
                     await self._open_phone()
         except BaseException:
@@ -129,7 +130,7 @@ class Sandbox:
         self._watchers.append(asyncio.create_task(self._watch_server(part, server.child)))
 
     def _require_ports(self) -> None:
-        for part in (*WORLD, "twilio_control", *SERVICES, *(["phone"] if self._pages else [])):
+        for part in (*WORLD, "twilio_control", *self._services, *(["phone"] if self._pages else [])):
             setting = "--ingress-port" if part == "ingress" else "--any-ports"
             require_free(getattr(self.layout.ports, part), purpose=part, setting=setting)
 

@@ -36,7 +36,7 @@ def sandbox(
     ingress_port: int = typer.Option(Ports.ingress, help="Port of the webhooks and the API."),
     state: Path | None = STATE,
 ) -> None:
-    """Everything on this machine: Kafka, MongoDB, simulators and the four services. Ctrl-C stops it all.
+    """Everything on this machine: Kafka, MongoDB, simulators, the four services and the console. Ctrl-C stops it all.
 
     `KAFKA_BOOTSTRAP_SERVERS` and `MONGODB_URI`, where set, are used instead of starting servers.
     """

@@ -15,6 +15,7 @@ from sandbox.stack.ports import HOST, free_ports
 __all__ = ["GREETING_TEMPLATE", "GREETING_TEMPLATE_SID", "Layout", "Ports", "state_file"]
 
 AGENT = "agent_sandbox"
+WATCHED = ("ingress", "processor", "sender", "janitor")
 GREETING_TEMPLATE_SID = "HX" + "6" * 31 + "1"
 GREETING_TEMPLATE = "¡Hola {{1}}! 👋\n\nHace un momento hablamos sobre: {{2}}\n\n¿En qué más puedo ayudarte?"
 
@@ -30,6 +31,7 @@ class Ports:
     processor: int = 3011
     sender: int = 3012
     janitor: int = 3013
+    console: int = 3002
     twilio: int = 9955
     twilio_control: int = 9956
     elevenlabs: int = 9966
@@ -53,6 +55,7 @@ class Layout:
     account_sid: str = "AC" + "5a" * 16
     auth_token: str = field(default_factory=lambda: secrets.token_hex(16))
     api_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    console_token: str = field(default_factory=lambda: secrets.token_hex(16))
     kafka_servers: str = ""
     mongodb_uri: str = ""
     sweep_every_s: float = 3600
@@ -87,6 +90,9 @@ class Layout:
             "DEFAULT_AGENT_ID": AGENT,
             "GREETING_TEMPLATE_SID": GREETING_TEMPLATE_SID,
             "API_TOKEN": self.api_token,
+            "CONSOLE_PORT": str(self.ports.console),
+            "CONSOLE_TOKEN": self.console_token,
+            "CONSOLE_SERVICES": ",".join(f"{one}={self.url(one)}" for one in WATCHED),
             "UVICORN_WORKERS": "1",
             "SWEEP_EVERY_S": str(self.sweep_every_s),
             "HILO_CLOCK_FILE": str(self.clock_file),
@@ -108,7 +114,7 @@ class Layout:
             return [*python, "sandbox.elevenlabs", "--port", str(self.ports.elevenlabs), "--webhook-url", webhook]
         if part == "backend":
             return [*python, "sandbox.backend", "--port", str(self.ports.backend)]
-        return [*python, part]
+        return [*python, "ops.console" if part == "console" else part]
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,10 @@ from sandbox.layout import Layout
 __all__ = ["Screen"]
 
 COUNT = re.compile(r"(\d+) of (\d+)$")
-PHONE = ("phone", "the client's phone: write, finish a call, break things")
+PAGES = (
+    ("phone", "the client's phone: write, finish a call, break things"),
+    ("console", "the operators' inbox: log in with the console token"),
+)
 PLACES = (
     ("ingress", "webhooks and API: /docs"),
     ("twilio_control", "Twilio, simulated: /_sim/docs"),
@@ -48,7 +51,9 @@ class Screen:
 
     def welcome(self, layout: Layout, *, pages: bool = True) -> None:
         self.say("\n[bold]The sandbox is ready.[/bold] In another shell: [bold]make demo[/bold]\n")
-        for name, what in (*([PHONE] if pages else []), *PLACES):
+        for name, what in (*(PAGES if pages else ()), *PLACES):
             self.say(f"  {layout.url(name):<28} {what}")
         self.say(f"  {layout.kafka_servers:<28} Kafka\n  {layout.mongodb_uri:<28} MongoDB\n  {layout.data}/logs")
+        if pages:
+            self.say(f"  console token {layout.console_token}")
         self.say(f"  API token {layout.api_token}\n\nCtrl-C stops everything.")

@@ -65,7 +65,7 @@ class Collection:
         await self._io()
         return dict(found) if found else None
 
-    def find(self, query: Query, _fields: Any = None) -> "Cursor":
+    def find(self, query: Query, _fields: Any = None, *, batch_size: int = 0) -> "Cursor":  # noqa: ARG002
         return Cursor(lambda: self._matching(query), self._io)
 
     async def count_documents(self, query: Query) -> int:
@@ -171,8 +171,8 @@ class Cursor:
         self._order: list[tuple[str, int]] = []
         self._limit: int | None = None
 
-    def sort(self, field: str, direction: int) -> "Cursor":
-        self._order.append((field, direction))
+    def sort(self, field: str | list[tuple[str, int]], direction: int = 1) -> "Cursor":
+        self._order += [(field, direction)] if isinstance(field, str) else field
         return self
 
     def limit(self, count: int) -> "Cursor":
@@ -201,6 +201,8 @@ def _holds(row: Row, name: str, wanted: Any) -> bool:
                 holds = any(one in value for one in _values(row, name))
             case "$lt":
                 holds = name in row and row[name] < value
+            case "$exists":
+                holds = (name in row) is value
             case "$lte":
                 holds = name in row and row[name] <= value
             case _:

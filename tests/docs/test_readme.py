@@ -16,7 +16,7 @@ from schemas.events import Event
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-EVERY = {"ingress", "processor", "sender", "janitor"}
+EVERY = {"ingress", "processor", "sender", "janitor", "console"}
 GROUPS = {"all": EVERY}
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)

@@ -92,12 +92,12 @@ async def test_the_demo_is_seen_from_outside_and_ctrl_c_leaves_nothing_behind(tm
 
 def _logs_are_fit_to_be_read(layout: Layout) -> None:
     """No line that any service wrote shows a phone number or a secret."""
-    for service in ("ingress", "processor", "sender", "janitor"):
+    for service in ("ingress", "processor", "sender", "janitor", "console"):
         written = (Path(layout.data) / "logs" / f"{service}.log").read_text()
         assert '"event": "ready"' in written
         shown = [line for line in written.splitlines() if TELLTALE.search(line)]
         assert shown == []
-        assert not any(secret in written for secret in (layout.auth_token, layout.api_token))
+        assert not any(secret in written for secret in (layout.auth_token, layout.api_token, layout.console_token))
 
 
 async def _operators(layout: Layout) -> None:

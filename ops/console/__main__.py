@@ -1,0 +1,5 @@
+import sys
+
+from ops.console.app import main
+
+sys.exit(main())

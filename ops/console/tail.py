@@ -1,0 +1,138 @@
+"""The end of the log, read outside of any group: what comes in is heard at once, and nothing is ever committed."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from kit.kafka.broker import client_options, prefixed
+from kit.kafka.delivery import Raw, decoder
+from kit.logs import get_log
+from kit.settings import KafkaSettings
+from schemas.attributes import Envelope, Undecodable
+from schemas.events import Event
+from schemas.topics import CONTACT_LOG, MESSAGE_OUTBOUND, MESSAGE_STATUS, SYSTEM_NOTICES
+
+__all__ = ["TOPICS", "Tail"]
+
+TOPICS = (CONTACT_LOG, MESSAGE_OUTBOUND, MESSAGE_STATUS, SYSTEM_NOTICES)
+RETRY_S = 1.0
+LOOK_S = 2.0  # between questions whether the broker is there: a consumer does not tell
+ANSWER_S = 3.0
+POLL_MS = 1000
+
+
+class Tail:
+    """From where the topics end at the start; after an outage from where it was. `up` tells how it is."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        heard: Callable[[Envelope[Event]], None],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`heard` gets every record, in order per contact; `changed` is called when `up` is another."""
+        self._settings = settings
+        self._heard = heard
+        self._changed = changed
+        self._log = get_log("tail")
+        self._decoders = {prefixed(settings, topic.name): decoder(topic) for topic in TOPICS}
+        self._positions: dict[TopicPartition, int] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.listening = asyncio.Event()
+
+    @property
+    def up(self) -> bool:
+        return self.listening.is_set()
+
+    async def start(self) -> None:
+        """Returns at once: an outage of Kafka is something that the pages say."""
+        self._task = asyncio.create_task(self._run(), name="tail")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._log.warning("Kafka not reached", error=type(error).__name__, retry_in_s=RETRY_S)
+            self._is(up=False)
+            await asyncio.sleep(RETRY_S)
+
+    async def _listen(self) -> None:
+        """Until the broker goes away."""
+        consumer = AIOKafkaConsumer(
+            **client_options(self._settings),
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            retry_backoff_ms=50,
+        )
+        reading: asyncio.Task[None] | None = None
+        try:
+            async with asyncio.timeout(ANSWER_S * 3):
+                await consumer.start()
+                await self._assign(consumer)
+            self._is(up=True)
+            reading = asyncio.create_task(self._read(consumer))
+            looking = asyncio.create_task(self._look(consumer))
+            done, rest = await asyncio.wait({reading, looking}, return_when=asyncio.FIRST_COMPLETED)
+            for one in rest:
+                one.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+            for one in done:
+                one.result()
+        finally:
+            if reading:
+                reading.cancel()
+            with suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(ANSWER_S):
+                    await consumer.stop()
+
+    async def _assign(self, consumer: AIOKafkaConsumer) -> None:
+        partitions: list[TopicPartition] = []
+        for topic in self._decoders:
+            await consumer.end_offsets([TopicPartition(topic, 0)])  # so that the topic is known here
+            partitions += [TopicPartition(topic, one) for one in sorted(consumer.partitions_for_topic(topic) or ())]
+        ends = await consumer.end_offsets(partitions)
+        consumer.assign(partitions)
+        for one in partitions:
+            at = min(self._positions.get(one, ends[one]), ends[one])
+            self._positions[one] = at
+            consumer.seek(one, at)
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            found = await consumer.getmany(timeout_ms=POLL_MS)
+            for partition, records in found.items():
+                for raw in records:
+                    self._positions[partition] = raw.offset + 1
+                    self._tell(raw)
+
+    def _tell(self, raw: Raw) -> None:
+        try:
+            delivery = self._decoders[raw.topic](raw)
+        except Undecodable:
+            return  # the consumer whose topic it is buries it
+        try:
+            self._heard(delivery.envelope)
+        except Exception:  # noqa: BLE001  # one record that cannot be shown must not stop the others
+            self._log.exception("not shown", topic=raw.topic, offset=raw.offset)
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> None:
+        one = next(iter(self._positions))
+        while True:
+            await asyncio.sleep(LOOK_S)
+            async with asyncio.timeout(ANSWER_S):
+                await consumer.end_offsets([one])
+
+    def _is(self, *, up: bool) -> None:
+        if up != self.up:
+            self._log.info("listening" if up else "reconnecting")
+            (self.listening.set if up else self.listening.clear)()
+            self._changed()
