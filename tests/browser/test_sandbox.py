@@ -1,11 +1,13 @@
-"""The client's phone in a real browser: call, greeting, chat, burst, voice note, a kill -9, a restart, a day later."""
+"""A whole sandbox in a real browser: the client's phone with its trouble, and client and operator at once."""
 
 import re
-from pathlib import Path
+from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from sandbox.layout import Layout
 from tests.browser.conftest import Pages, Watched
 from tests.journeys.test_story import sandbox
 
@@ -13,6 +15,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
 NAME, SUMMARY = "Carlos Méndez", "tu cita del martes a las diez con la doctora Ruiz"
 GREETING = f"¡Hola {NAME}! 👋\n\nHace un momento hablamos sobre: {SUMMARY}\n\n¿En qué más puedo ayudarte?"
 QUESTION = "Hola, ¿de qué hablamos en la llamada?"
+OTHER, OPERATOR = "Lucía Romero", "Marta"
 SLOW_MS = 60_000.0  # another test may have the machine; locally everything is there within 3 s
 
 
@@ -46,20 +49,39 @@ async def send_form(page: Page, opens: str, form: str, **fields: str) -> None:
     await expect(page.locator(f"#{form}")).to_be_hidden()
 
 
-async def test_a_developer_plays_the_client(tmp_path: Path, pages: Pages) -> None:
-    async with sandbox(tmp_path / "state.json") as (process, layout):
-        desk = await pages.open(layout.url("phone"))
-        await _nobody_yet(desk)
-        await _call(desk)
-        await _chat(desk.page)
-        await _burst_and_voice(desk)
-        await _killed(desk)
-        await _restarted(desk.page)
-        await _a_day_later(desk)
-        await _other_looks(pages, layout.url("phone"))
-        for one in pages.opened:  # before the sandbox ends: a stream that breaks off is an error on a page's console
-            await one.page.close()
+@pytest.fixture(scope="module")
+async def layout(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Layout]:
+    """One sandbox for all; each test has a client of its own."""
+    async with sandbox(tmp_path_factory.mktemp("sandbox") / "state.json") as (process, layout):
+        yield layout
         assert process.returncode is None
+
+
+async def test_a_developer_plays_the_client(layout: Layout, pages: Pages) -> None:
+    desk = await pages.open(layout.url("phone"))
+    await _nobody_yet(desk)
+    await _call(desk)
+    await _chat(desk.page)
+    await _burst_and_voice(desk)
+    await _killed(desk)
+    await _restarted(desk.page)
+    await _a_day_later(desk)
+    await _other_looks(pages, layout.url("phone"))
+
+
+async def test_client_and_operator_meet(layout: Layout, pages: Pages) -> None:
+    """Call, greeting, chat, burst, take over, say, hand back; then a dead letter, put back."""
+    client = await pages.open(layout.url("phone"))
+    await _called(client.page)
+    await write(client.page, "Hola, ¿de qué hablamos en la llamada?")
+    await answers(client.page, 2)
+    await send_form(client.page, "attach-burst", "burst-form", lines="Una cosa\nme gusta el té\ny el café")
+    await answers(client.page, 3)
+    operator = await _logged_in(pages, layout)
+    await _taken_over(operator, client)
+    await _said(operator, client)
+    await _handed_back(operator, client)
+    await _put_back(operator, layout)
 
 
 async def _nobody_yet(desk: Watched) -> None:
@@ -149,9 +171,8 @@ async def _a_day_later(desk: Watched) -> None:
     await expect(page.locator("#ahead")).to_contain_text("1 d")
     await expect(page.locator("#bubbles .day")).to_have_text("Yesterday")
     await page.locator("#tab-notices").click()
-    newest = page.locator("#notice-list li").first
-    await expect(newest).to_have_attribute("data-notice", "conversation-closed", timeout=SLOW_MS)
-    await expect(newest).to_contain_text(NAME)
+    newest = page.locator("#notice-list [data-notice=conversation-closed]", has_text=NAME).first
+    await expect(newest).to_be_visible(timeout=SLOW_MS)
     await newest.locator("summary").click()
     await desk.is_accessible()
     await desk.shot("phone-5-notices")
@@ -176,3 +197,71 @@ async def _other_looks(pages: Pages, url: str) -> None:
     await expect(small.page.locator("#clock")).to_be_in_viewport()
     await small.is_accessible()
     await small.shot("phone-8-small-world")
+
+
+async def _called(page: Page) -> None:
+    await page.locator(".person", has_text=OTHER).click()
+    await page.locator("#call-open").click()
+    await page.locator("#call-form [name=summary]").fill(SUMMARY)
+    await page.locator("#call-form [type=submit]").click()
+    await answers(page, 1)
+
+
+async def _logged_in(pages: Pages, layout: Layout) -> Watched:
+    operator = await pages.open(layout.url("console"))
+    await operator.page.fill("#name", OPERATOR)
+    await operator.page.fill("#token", layout.console_token)
+    await operator.page.press("#token", "Enter")
+    await operator.page.locator(".entry a", has_text=OTHER).click()
+    await expect(operator.page.locator("#timeline .bubble").last).to_be_visible()
+    return operator
+
+
+async def _taken_over(operator: Watched, client: Watched) -> None:
+    await operator.page.locator("#takeover").click()
+    await expect(operator.page.locator('.ask[data-what="takeover"]')).to_have_attribute(
+        "data-state", "done", timeout=SLOW_MS
+    )
+    await write(client.page, "¿Hay alguien ahí?")
+    await expect(operator.page.locator("#timeline .bubble").last).to_contain_text("¿Hay alguien ahí?")
+    await expect(operator.page.locator("#list-waiting .entry", has_text=OTHER)).to_be_visible(timeout=SLOW_MS)
+    await operator.shot("story-1-taken-over")
+
+
+async def _said(operator: Watched, client: Watched) -> None:
+    await operator.page.fill("#reply", "Soy Marta, dime")
+    await operator.page.locator("#say").click()
+    await answers(client.page, 4)
+    await expect(theirs(client.page).last).to_contain_text("Soy Marta, dime")
+    await expect(operator.page.locator(".bubble.operator")).to_have_attribute("data-mark", "read", timeout=SLOW_MS)
+    await operator.is_accessible()
+    await operator.shot("story-2-said")
+
+
+async def _handed_back(operator: Watched, client: Watched) -> None:
+    await write(client.page, "¿Y mi cita?")
+    await expect(operator.page.locator("#timeline .bubble").last).to_contain_text("¿Y mi cita?")
+    await operator.page.locator("#handback").click()
+    await expect(operator.page.locator('.ask[data-what="handback"]')).to_have_attribute(
+        "data-state", "done", timeout=SLOW_MS
+    )
+    await answers(client.page, 5)
+    await expect(operator.page.locator("#chat-status")).to_have_attribute("data-status", "active")
+    await client.shot("story-3-handed-back")
+
+
+async def _put_back(operator: Watched, layout: Layout) -> None:
+    page = operator.page
+    async with httpx.AsyncClient(trust_env=False) as http:
+        (await http.post(f"{layout.url('backend')}/calls", json={"phoneNumber": "12"})).raise_for_status()
+    row = page.locator("#groups tr[data-reason]")
+
+    await page.goto("/letters")
+    for _ in range(20):
+        if await row.count():
+            break
+        await page.reload()
+    await row.locator(".redrive").first.click()
+    await page.locator("#confirm").click()
+    await expect(page.locator('#working[data-over="yes"]')).to_contain_text("1 put back.", timeout=SLOW_MS)
+    await operator.shot("story-4-put-back")
