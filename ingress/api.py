@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Request
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -18,6 +18,7 @@ from kit.kafka.outlet import Outlet
 from kit.logs import get_log
 from kit.reads import Reads
 from kit.service import Tools
+from kit.tracing import SpanKind, span
 from schemas.attributes import Envelope
 from schemas.contact import UnusableAddress, canonical, parse_address
 from schemas.events import CallCompleted
@@ -26,6 +27,7 @@ from schemas.topics import CALL_COMPLETED
 __all__ = ["Accepted", "Api"]
 
 SOURCE = "hilo/api"
+STARTING = {"http.request.method": "POST", "http.route": "/api/conversations/start-post-call"}
 BEARER = HTTPBearer(auto_error=False, description="API_TOKEN")  # for the page only: the gate checks it (gate.py)
 
 
@@ -65,7 +67,9 @@ class Api:
         add("/queue/stats", self.stats, summary="How far each group has read", responses=problems(401, 429, 503))
         return router
 
-    async def start_post_call(self, call: Annotated[CallCompleted, Body(openapi_examples=CALLS)]) -> Accepted:
+    async def start_post_call(
+        self, call: Annotated[CallCompleted, Body(openapi_examples=CALLS)], request: Request
+    ) -> Accepted:
         """Fields in camelCase or snake_case.
 
         The same call posted again (the same `conversationId`) has the same `eventId`, and is greeted once.
@@ -77,11 +81,12 @@ class Api:
         _check_writable(call)
         event_id = call_id(contact, call)
         envelope = Envelope(event_id, SOURCE, self._tools.clock.now(), contact, call)
-        try:
-            await self._outlet.publish(CALL_COMPLETED.name, envelope, deadline=self._settings.publish_deadline_s)
-        except BrokerDown:
-            raise Problem(503, "Kafka did not acknowledge: try again") from None
-        self._log.info("published", event_id=event_id, contact=contact, topic=CALL_COMPLETED.name)
+        with span(f"POST {request.url.path}", request.headers, kind=SpanKind.SERVER, attributes=STARTING):
+            try:
+                await self._outlet.publish(CALL_COMPLETED.name, envelope, deadline=self._settings.publish_deadline_s)
+            except BrokerDown:
+                raise Problem(503, "Kafka did not acknowledge: try again") from None
+            self._log.info("published", event_id=event_id, contact=contact, topic=CALL_COMPLETED.name)
         return Accepted(event_id=event_id)
 
     async def conversation(self, contact: Annotated[str, Path(examples=["+5215512345678"])]) -> dict[str, Any]:

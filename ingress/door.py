@@ -7,14 +7,17 @@ would cost more than the signature check and Kafka together (docs/ingress.md has
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
+from urllib.parse import parse_qsl
 
+from opentelemetry.trace import StatusCode
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingress.bodies import MAX_BODY, Problem, problem_response, read_body
 from kit.logs import get_log
 from kit.service import Tools
-from kit.tracing import span
+from kit.tracing import SpanKind, span
 
 __all__ = ["Call", "Door", "Endpoint"]
 
@@ -32,6 +35,15 @@ class Call:
         return path
 
     @cached_property
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.scope["query_string"].decode("latin-1")))
+
+    @property
+    def trace(self) -> dict[str, str] | None:
+        """That of the send whose status this is: the sender has put it into the callback's URL (ADR 0025)."""
+        return {"traceparent": self.query["trace"]} if "trace" in self.query else None
+
+    @cached_property
     def headers(self) -> dict[bytes, bytes]:
         """By lower-case name; the last one where a name is repeated."""
         return dict(self.scope["headers"])
@@ -44,6 +56,15 @@ class Call:
 
 
 Endpoint = Callable[[Call], Awaitable[Response]]
+
+
+def _about(call: Call) -> dict[str, str]:
+    return {
+        "http.request.method": call.scope["method"],
+        "http.route": call.path,
+        "url.path": call.path,
+        "url.scheme": call.scope.get("scheme", "http"),
+    }
 
 
 class Door:
@@ -60,9 +81,15 @@ class Door:
         if endpoint is None:
             await self._rest(scope, receive, send)
             return
-        with span(scope["path"]):
-            response = await self._answer(endpoint, Call(scope, receive))
-        self._tools.metrics.count("hilo_webhooks_total", route=scope["path"], status=str(response.status_code))
+        began, metrics = self._tools.clock.monotonic(), self._tools.metrics
+        call = Call(scope, receive)
+        with span(f"POST {call.path}", call.trace, kind=SpanKind.SERVER, attributes=_about(call)) as one:
+            response = await self._answer(endpoint, call)
+            one.set_attribute("http.response.status_code", response.status_code)
+            if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                one.set_status(StatusCode.ERROR)
+        metrics.count("hilo_webhooks_total", route=call.path, status=str(response.status_code))
+        metrics.observe("hilo_webhook_seconds", self._tools.clock.monotonic() - began, route=call.path)
         await response(scope, receive, send)
 
     async def _answer(self, endpoint: Endpoint, call: Call) -> Response:

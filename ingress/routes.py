@@ -1,7 +1,5 @@
 """The webhooks: check, parse, publish, and answer only once the broker has it."""
 
-from urllib.parse import parse_qsl
-
 from pydantic_core import from_json
 from starlette.responses import JSONResponse, Response
 
@@ -62,9 +60,8 @@ class Webhooks:
 
     async def status(self, call: Call) -> Response:
         form, body = await self._form(call)
-        query = dict(parse_qsl(call.scope["query_string"].decode("latin-1")))
         try:
-            event = twilio.status_changed(form, query, self.tools.clock.now())
+            event = twilio.status_changed(form, call.query, self.tools.clock.now())
         except twilio.Refused as refused:
             return await self._bury(call, body, refused)
         await self._publish(
@@ -79,7 +76,7 @@ class Webhooks:
         body = await call.body(JSON, MAX_CALL)
         header = call.headers.get(b"elevenlabs-signature", b"").decode("latin-1")
         if not signature_holds(secret.get_secret_value(), header, body, self.tools.clock.now()):
-            raise Problem(403, "the signature does not hold")
+            raise self._unsigned(call)
         try:
             payload = from_json(body)  # unlike Python's own it refuses what cannot be written again
         except ValueError:
@@ -98,11 +95,15 @@ class Webhooks:
         except ValueError:
             raise Problem(415, "not a form") from None
         if not self._signature.holds(call.scope, form, call.headers.get(b"x-twilio-signature", b"")):
-            self._log.warning("signature refused", route=call.path)
-            raise Problem(403, "the signature does not hold")
+            raise self._unsigned(call)
         if form.get("AccountSid") != self._settings.twilio_account_sid:
             raise Problem(403, "another account")
         return form, body
+
+    def _unsigned(self, call: Call) -> Problem:
+        self.tools.metrics.count("hilo_signatures_refused_total", route=call.path)
+        self._log.warning("signature refused", route=call.path)
+        return Problem(403, "the signature does not hold")
 
     async def _bury(self, call: Call, body: bytes, refused: twilio.Refused) -> Response:
         """Twilio would only send it again: keep the bytes for a person to look at, and acknowledge them."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from janitor.gaps import Gaps
 from janitor.invariants import Invariants
+from janitor.lag import Lag
 from janitor.settings import JanitorSettings
 from janitor.sweep import Sweep
 from kit.http import PooledClient
@@ -43,7 +44,8 @@ def build(settings: JanitorSettings, tools: Tools) -> Service:
     every = timedelta(seconds=settings.invariants_every_s)
     invariants = Invariants(Reads(mongo.database), settings, tools, every)
     server = HttpServer(probes(service), settings.health_port, "HEALTH_PORT")
-    service.parts = (server, outlet, mongo, http, sweep, gaps, invariants)
+    lag = Lag(settings, tools, timedelta(seconds=settings.lag_every_s))
+    service.parts = (server, outlet, mongo, http, sweep, gaps, invariants, lag)
     return service
 
 

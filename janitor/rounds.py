@@ -25,6 +25,8 @@ class Rounds(ABC):
         """One round; how much there was to do. May raise DependencyDown."""
 
     async def start(self) -> None:
+        self._tools.metrics.set("hilo_round_every_seconds", self._every.total_seconds(), round=self._name)
+        self._ended()
         self._task = asyncio.create_task(self._loop(), name=self._name)
 
     async def stop(self) -> None:
@@ -32,12 +34,16 @@ class Rounds(ABC):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def _ended(self) -> None:
+        self._tools.metrics.set("hilo_round_ended", self._tools.clock.now().timestamp(), round=self._name)
+
     async def _loop(self) -> None:
         log = get_log(self._name)
         while True:
             due = self._tools.clock.now() + self._every
             try:
                 await self.once()
+                self._ended()
             except DependencyDown as error:
                 log.warning("put off", error=str(error))
             except Exception:  # one unreadable document must not end all rounds

@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from kit.errors import NoAnswer
+from kit.tracing import SpanKind, inner
 
 __all__ = ["Answer", "PooledClient"]
 
@@ -74,13 +75,24 @@ class PooledClient:
         exchange = _Exchange(before)
         address = URL(f"{url}?{urlencode(params)}" if params else url, encoded=True)
         body = None if data is None else urlencode(data).encode()
+        about = {"http.request.method": method, "server.address": address.host or ""}  # its path may name a person
+        with inner(method, kind=SpanKind.CLIENT, attributes=about) as one:
+            answer = await self._exchange(
+                method, address, body, _headers(headers, auth, form=body is not None), exchange
+            )
+            one.set_attribute("http.response.status_code", answer.status)
+            return answer
+
+    async def _exchange(
+        self, method: str, address: URL, body: bytes | None, headers: Mapping[str, str], exchange: _Exchange
+    ) -> Answer:
         async with self._permits:
             try:
                 async with self._open().request(
                     method,
                     address,
                     data=body,
-                    headers=_headers(headers, auth, form=body is not None),
+                    headers=headers,
                     allow_redirects=False,
                     trace_request_ctx=exchange,
                 ) as response:

@@ -1,94 +1,23 @@
-"""Every metric there is: name, kind, labels, meaning. A call with another name is a type error.
-
-Label values are bounded: topics, outcomes, states, codes; never a contact, never an id.
-"""
+"""Counting, and what Prometheus scrapes. What there is to count: kit/metric_names.py."""
 
 import os
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Callable
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-__all__ = ["DEFINITIONS", "Definition", "MetricName", "Metrics"]
+from kit.metric_names import DEFINITIONS, Bound, Definition, MetricName
 
-MetricName = Literal[
-    "hilo_webhooks_total",
-    "hilo_publish_seconds",
-    "hilo_publish_failures_total",
-    "hilo_records_total",
-    "hilo_handler_seconds",
-    "hilo_lane_wait_seconds",
-    "hilo_partitions_frozen_total",
-    "hilo_commits_total",
-    "hilo_rebalances_total",
-    "hilo_given_back_total",
-    "hilo_dead_letters_total",
-    "hilo_turns_total",
-    "hilo_turn_seconds",
-    "hilo_drafts_stale_total",
-    "hilo_voice_notes_total",
-    "hilo_typing_total",
-    "hilo_agent_attempts_total",
-    "hilo_agent_seconds",
-    "hilo_agent_sockets_total",
-    "hilo_agent_unsolicited_total",
-    "hilo_sends_total",
-    "hilo_statuses_total",
-    "hilo_send_alarms_total",
-    "hilo_sends_repeated_total",
-    "hilo_reconciled_total",
-    "hilo_close_requests_total",
-    "hilo_sweep_seconds",
-    "hilo_repaired_total",
-    "hilo_invariant_broken",
-]
+__all__ = ["DOCUMENT", "OTHER", "Metrics", "document"]
 
+DOCUMENT = Path(__file__).parents[1] / "docs" / "metrics.md"
+OTHER = "other"
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    kind: Literal["counter", "gauge", "histogram"]
-    about: str
-    labels: tuple[str, ...] = ()
-
-
-DEFINITIONS: dict[MetricName, Definition] = {
-    "hilo_webhooks_total": Definition("counter", "webhooks by route and answer", ("route", "status")),
-    "hilo_publish_seconds": Definition("histogram", "from send to the broker's acknowledgement", ("topic",)),
-    "hilo_publish_failures_total": Definition("counter", "sends the broker did not acknowledge in time", ("topic",)),
-    "hilo_records_total": Definition(
-        "counter", "records settled or put off: ok, buried, retry, wait, hold", ("topic", "outcome")
-    ),
-    "hilo_handler_seconds": Definition("histogram", "one attempt of a handler", ("topic",)),
-    "hilo_lane_wait_seconds": Definition("histogram", "from admission to the start of a run", ("topic",)),
-    "hilo_partitions_frozen_total": Definition("counter", "partitions stopped by the burial budget", ("topic",)),
-    "hilo_commits_total": Definition("counter", "commits: ok, failed, fenced by a rebalance", ("result",)),
-    "hilo_rebalances_total": Definition("counter", "revocations of partitions", ("group",)),
-    "hilo_given_back_total": Definition("counter", "records given back in a hand-over", ("group",)),
-    "hilo_dead_letters_total": Definition("counter", "records buried, by reason", ("topic", "reason")),
-    "hilo_turns_total": Definition("counter", "turns decided, by outcome", ("outcome",)),
-    "hilo_turn_seconds": Definition("histogram", "from taking a run to its turn being done", ("outcome",)),
-    "hilo_drafts_stale_total": Definition("counter", "drafts thrown away because the thought went on", ()),
-    "hilo_voice_notes_total": Definition("counter", "voice notes: heard, silent, failed", ("result",)),
-    "hilo_typing_total": Definition("counter", "typing indicators shown, by result", ("result",)),
-    "hilo_agent_attempts_total": Definition("counter", "attempts to ask the agent, by result", ("result",)),
-    "hilo_agent_seconds": Definition("histogram", "one answered attempt", ()),
-    "hilo_agent_sockets_total": Definition(
-        "counter", "sockets to the agent: opened, reused, evicted, waited for", ("event",)
-    ),
-    "hilo_agent_unsolicited_total": Definition("counter", "replies of the agent that nobody asked for", ()),
-    "hilo_sends_total": Definition("counter", "parts posted to Twilio, by outcome", ("outcome",)),
-    "hilo_statuses_total": Definition("counter", "status callbacks applied, by status", ("status",)),
-    "hilo_send_alarms_total": Definition("counter", "refusals by Twilio that a person has to look at", ("code",)),
-    "hilo_sends_repeated_total": Definition(
-        "counter", "parts posted again, or lost sight of, after no answer", ("end",)
-    ),
-    "hilo_reconciled_total": Definition("counter", "messages asked after at Twilio, by what came of it", ("result",)),
-    "hilo_close_requests_total": Definition("counter", "close requests emitted by the janitor", ()),
-    "hilo_sweep_seconds": Definition("histogram", "one sweep of the janitor", ()),
-    "hilo_repaired_total": Definition("counter", "messages found in Twilio's list whose webhook never came", ()),
-    "hilo_invariant_broken": Definition("gauge", "what breaks an invariant of the data now", ("invariant",)),
-}
+# One list for all: from a commit (ms) to a reply that waited for Twilio through an outage (minutes).
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 300.0, 900.0)
+Collector = Counter | Gauge | Histogram
 
 
 class Metrics:
@@ -96,37 +25,97 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._metrics: dict[str, Counter | Gauge | Histogram] = {
-            name: self._make(name, definition) for name, definition in DEFINITIONS.items()
-        }
+        self._metrics: dict[str, Collector] = {name: self._make(name, one) for name, one in DEFINITIONS.items()}
+        self._looks: list[Callable[[], None]] = []
+        ProcessCollector(registry=self.registry)  # CPU, memory, descriptors, start
 
-    def _make(self, name: str, definition: Definition) -> Counter | Gauge | Histogram:
-        kinds: dict[str, type[Counter | Gauge | Histogram]] = {
-            "counter": Counter,
-            "gauge": Gauge,
-            "histogram": Histogram,
-        }
-        return kinds[definition.kind](name, definition.about, definition.labels, registry=self.registry)
+    def _make(self, name: str, definition: Definition) -> Collector:
+        labels = tuple(definition.labels)
+        if definition.kind == "gauge":  # of several workers the worst is what matters
+            return Gauge(name, definition.about, labels, registry=self.registry, multiprocess_mode="max")
+        if definition.kind == "histogram":
+            return Histogram(name, definition.about, labels, registry=self.registry, buckets=BUCKETS)
+        return Counter(name, definition.about, labels, registry=self.registry)
 
     def count(self, name: MetricName, **labels: str) -> None:
-        metric = self._metrics[name]
+        metric = self._labelled(name, labels)
         assert isinstance(metric, Counter)  # noqa: S101  # DEFINITIONS and the caller disagree: a bug of ours
-        (metric.labels(**labels) if labels else metric).inc()
+        metric.inc()
 
     def set(self, name: MetricName, value: float, **labels: str) -> None:
-        metric = self._metrics[name]
+        metric = self._labelled(name, labels)
         assert isinstance(metric, Gauge)  # noqa: S101
-        (metric.labels(**labels) if labels else metric).set(value)
+        metric.set(value)
 
     def observe(self, name: MetricName, seconds: float, **labels: str) -> None:
-        metric = self._metrics[name]
+        metric = self._labelled(name, labels)
         assert isinstance(metric, Histogram)  # noqa: S101
-        (metric.labels(**labels) if labels else metric).observe(seconds)
+        metric.observe(seconds)
+
+    def look(self, look: Callable[[], None]) -> None:
+        """Called before every scrape, to set gauges that are cheaper to look up than to keep."""
+        self._looks.append(look)
+
+    def forget(self, name: MetricName, **labels: str) -> None:
+        """The series of a gauge that have these labels are gone, as a partition's that was revoked are."""
+        self._metrics[name].remove_by_labels(labels)
+
+    def _labelled(self, name: MetricName, labels: dict[str, str]) -> Collector:
+        metric = self._metrics[name]
+        if not labels:
+            return metric
+        bounds = DEFINITIONS[name].labels
+        return metric.labels(**{label: _bounded(bounds[label], value) for label, value in labels.items()})
 
     def text(self) -> bytes:
         """The exposition that Prometheus scrapes: of all workers, where a service has several (kit/workers.py)."""
+        for look in self._looks:
+            look()
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return generate_latest(self.registry)
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+def _bounded(bound: Bound, value: str) -> str:
+    known = value in bound if isinstance(bound, frozenset) else bound.fullmatch(value)
+    return value if known else OTHER
+
+
+def document() -> str:
+    """docs/metrics.md."""
+    rows = [
+        f"| `{name}` | {one.kind} | {'<br>'.join(_told(*label) for label in one.labels.items()) or '–'} | {one.about} |"
+        for name, one in DEFINITIONS.items()
+    ]
+    return HEAD + "\n".join(rows) + "\n"
+
+
+def _told(label: str, bound: Bound) -> str:
+    values = ", ".join(f"`{one}`" for one in sorted(bound)) if isinstance(bound, frozenset) else f"`{_shape(bound)}`"
+    return f"`{label}`: {values}"
+
+
+def _shape(bound: re.Pattern[str]) -> str:
+    return bound.pattern.replace("|", " or ")
+
+
+HEAD = """\
+# Metrics
+
+Written by `python -m kit.metrics` from `kit/metric_names.py`; a test compares them. Every service answers
+`GET /metrics`. A label takes the values listed, or those of the pattern; any other one is counted as `other`.
+How they are put to use: [observability.md](observability.md).
+
+Besides these there are `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_start_time_seconds` and
+`process_open_fds`, but not of an ingress with several workers. ElevenLabs tells no tokens and no cost while a
+conversation is open, so there is no metric of them.
+
+| name | kind | labels | meaning |
+|---|---|---|---|
+"""
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document())

@@ -14,10 +14,11 @@ from typing import Protocol, TypeVar
 
 import uvloop
 
-from kit import logs, tracing
+from kit import logs
 from kit.clock import Clock
 from kit.errors import Misconfigured
 from kit.metrics import Metrics
+from kit.otlp import exported
 from kit.settings import ServiceSettings, load, masked
 from kit.watchdog import Watchdog
 
@@ -105,7 +106,6 @@ def run(name: str, kind: type[S], build: Callable[[S, Tools], Service]) -> int:
     try:
         settings = load(kind)
         logs.configure(name, settings.log_level, settings.log_format)
-        tracing.configure()
         log = logs.get_log("service")
         log.info("starting", settings=masked(settings))
         calm_collector()
@@ -127,9 +127,12 @@ async def _serve(settings: S, name: str, build: Callable[[S, Tools], Service]) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     service = build(settings, Tools(name, settings.clock(), Metrics()))
-    watchdog = Watchdog()
+    metrics = service.tools.metrics
+    metrics.set("hilo_info", 1, service=name, prefix=getattr(settings, "kafka_topic_prefix", "") or "-")
+    watchdog = Watchdog(late=lambda seconds: metrics.observe("hilo_loop_lag_seconds", seconds))
     await watchdog.start()
     try:
-        await service.run(stopping)
+        with exported(settings, name, metrics):
+            await service.run(stopping)
     finally:
         await watchdog.stop()

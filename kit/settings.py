@@ -73,6 +73,14 @@ def _authorities(path: Path | None) -> Path | None:
 
 ListOfNumbers = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_numbers)]
 ListOfSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)]
+Sampler = Literal[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+]
 Url = Annotated[str, AfterValidator(_url)]
 
 
@@ -90,7 +98,13 @@ class ServiceSettings(BaseSettings):
     health_port: int = Field(default=8080, ge=0, le=65535, description="port of /health, /ready and /metrics")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
-    otel_exporter_otlp_endpoint: str = Field(default="", description="where traces go; empty: off")
+    otel_exporter_otlp_endpoint: str = Field(
+        default="", pattern=r"^$|^https?://", description="http:// or https:// address where traces go; empty: off"
+    )
+    otel_service_name: str = Field(default="", description="in traces; empty: the service's own")
+    otel_traces_sampler: Sampler = "parentbased_always_on"
+    otel_traces_sampler_arg: float = Field(default=1.0, ge=0, le=1, description="share of traces, for traceidratio")
+    otel_resource_attributes: str = Field(default="", description="name=value, separated by commas")
     hilo_clock_file: Path | None = Field(default=None, description="sandbox only: seconds added to every clock")
 
     def clock(self) -> Clock:

@@ -6,6 +6,7 @@ orchestrator restarts a process that has ended; one that hangs it may leave for 
 
 import asyncio
 import faulthandler
+from collections.abc import Callable
 
 __all__ = ["Watchdog"]
 
@@ -19,8 +20,10 @@ class Watchdog:
     writes every thread's stack to standard error and exits with code 1 even when Python itself is stuck.
     """
 
-    def __init__(self, limit_s: float = 30.0) -> None:
+    def __init__(self, limit_s: float = 30.0, late: Callable[[float], None] = lambda _: None) -> None:
+        """`late` is told after each beat by how many seconds it was."""
         self._limit_s = limit_s
+        self._late = late
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -33,6 +36,9 @@ class Watchdog:
         faulthandler.cancel_dump_traceback_later()
 
     async def _beat(self) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
             faulthandler.dump_traceback_later(self._limit_s, exit=True)
+            due = clock() + BEAT_S
             await asyncio.sleep(BEAT_S)
+            self._late(max(0.0, clock() - due))

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
-from ops import config, conversation, deadletters, doctor, erase, explain, export, stats, takeover, topics
+from ops import config, conversation, deadletters, doctor, erase, explain, export, replay, stats, takeover, topics
 
 __all__ = ["app", "main"]
 
@@ -46,6 +46,7 @@ app.command(rich_help_panel="Operators")(doctor.doctor)
 app.command(rich_help_panel="Operators")(config.config)
 app.command(rich_help_panel="Operators")(stats.stats)
 app.command(rich_help_panel="Operators")(explain.explain)
+app.command(rich_help_panel="Operators")(replay.replay)
 app.command(rich_help_panel="Operators")(conversation.conversation)
 app.command(rich_help_panel="Operators")(conversation.close)
 app.command(rich_help_panel="Operators")(takeover.takeover)

@@ -1,4 +1,4 @@
-"""How far a long reading is, on standard error; a short one says nothing."""
+"""How far a long work is, on standard error; a short one says nothing."""
 
 import sys
 import time
@@ -9,7 +9,8 @@ EVERY_S = 1.0
 
 
 class Progress:
-    def __init__(self) -> None:
+    def __init__(self, verb: str = "read", things: str = "records") -> None:
+        self._verb, self._things = verb, things
         self._told_at = time.monotonic()
         self._open = False
 
@@ -17,7 +18,7 @@ class Progress:
         now = time.monotonic()
         if now - self._told_at >= EVERY_S:
             self._told_at = now
-            self._say(f"read {done} of {total} records")
+            self._say(f"{self._verb} {done} of {total} {self._things}")
 
     def _say(self, line: str) -> None:
         terminal = sys.stderr.isatty()

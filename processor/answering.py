@@ -9,6 +9,7 @@ from kit.kafka.delivery import Delivery
 from kit.lanes import Run as LaneRun
 from processor import optout
 from processor.agent.client import AgentClient, Answer, Progress, Question
+from processor.stages import Stage, unwatched
 from processor.thought import GAP_S, MOST_DRAFTS, Bubble, Habit, Patience, Quiet, patience
 from schemas.events import EraseRequested, MessageReceived, TakenOver
 
@@ -72,31 +73,48 @@ class Answering:
     has run: tools have effects. A take-over, an opt-out or an erasure behind always discards it.
     """
 
-    def __init__(self, agent: AgentClient, clock: Clock, quiet: Quiet, count_stale: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        agent: AgentClient,
+        clock: Clock,
+        quiet: Quiet,
+        count_stale: Callable[[], None],
+        stage: Stage = unwatched,
+    ) -> None:
         self._agent = agent
         self._clock = clock
         self._quiet = quiet
         self._count_stale = count_stale
+        self._stage = stage
 
     async def answer(self, thought: Thought) -> Answer:
         """Raises Discarded, AgentUnavailableError."""
         waited_s = 0.0
         while True:
-            waited_s += await self._quietly(thought, waited_s)
-            progress = Progress()
-            question = thought.question(progress)
-            asking = asyncio.create_task(self._agent.ask(question), name="ask the agent")
-            try:
-                if not await self._became_stale(thought, asking, progress, waited_s):
-                    return asking.result()
-            except BaseException:
-                self._agent.drop(question.conversation)  # what it may have said already will not be shown
-                raise
-            finally:
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
-            self._agent.drop(question.conversation)
-            self._count_stale()
+            with self._stage("quiet"):
+                waited_s += await self._quietly(thought, waited_s)
+            with self._stage("agent"):
+                answer = await self._asked(thought, waited_s)
+            if answer is not None:
+                return answer
+
+    async def _asked(self, thought: Thought, waited_s: float) -> Answer | None:
+        """None: the thought went on, and the draft is stale."""
+        progress = Progress()
+        question = thought.question(progress)
+        asking = asyncio.create_task(self._agent.ask(question), name="ask the agent")
+        try:
+            if not await self._became_stale(thought, asking, progress, waited_s):
+                return asking.result()
+        except BaseException:
+            self._agent.drop(question.conversation)  # what it may have said already will not be shown
+            raise
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        self._agent.drop(question.conversation)
+        self._count_stale()
+        return None
 
     async def _quietly(self, thought: Thought, waited_s: float) -> float:
         """Wait for more of the thought, without a permit; for how long, in seconds."""

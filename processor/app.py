@@ -28,6 +28,7 @@ from processor.presence import Presence
 from processor.relay import Relay
 from processor.repository import Repository
 from processor.settings import ProcessorSettings
+from processor.stages import Stages
 from processor.thought import MOST_DRAFTS, Quiet
 from processor.transcribing import ElevenLabsTranscriber
 from processor.turns import TurnHandler, one_thought
@@ -115,7 +116,8 @@ def _answering(agent: ElevenLabsAgent, settings: ProcessorSettings, tools: Tools
         deadline_s=settings.agent_deadline_s,
     )
     quiet = Quiet(settings.quiet_ms / 1000, settings.quiet_max_ms / 1000)
-    return Answering(persistent, tools.clock, quiet, lambda: tools.metrics.count("hilo_drafts_stale_total"))
+    stages = Stages(tools.metrics, tools.clock)
+    return Answering(persistent, tools.clock, quiet, lambda: tools.metrics.count("hilo_drafts_stale_total"), stages)
 
 
 def main() -> int:

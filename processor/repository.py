@@ -1,6 +1,7 @@
 """The processor's collections. One insert decides; everything else here can be repeated with the same result."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorCollection
@@ -10,6 +11,7 @@ from kit import ids
 from kit.mongo import Database, store_errors
 from processor import erasing
 from processor.conversation import State
+from schemas.contact import Contact
 from schemas.documents import CallDocument, ContactDocument, ConversationDocument, MessageDocument, TurnDocument
 
 __all__ = ["AlreadyDecided", "Repository"]
@@ -107,10 +109,11 @@ class Repository:
         """Store what follows from a turn. The contact comes last: its `seq` says that all of the turn is stored."""
         await self._insert_missing(self._database.messages, turn.messages)
         if turn.call:
-            await self._advance(self._database.calls, turn.call)
-        if turn.conversation_after:
-            await self._advance(self._database.conversations, turn.conversation_after)
-        await self._advance(self._database.contacts, turn.contact_after)
+            await self._advance(self._database.calls, turn.call, new=True)
+        if conversation := turn.conversation_after:
+            opened = ids.conversation_id(Contact(turn.contact), conversation["channel"], turn.events[0])
+            await self._advance(self._database.conversations, conversation, new=conversation["_id"] == opened)
+        await self._advance(self._database.contacts, turn.contact_after, new=turn.seq == 1)
 
     async def mark_done(self, turn: TurnDocument) -> None:
         """Who slept through an erasure takes back what it has stored since."""
@@ -153,9 +156,22 @@ class Repository:
                 row = erasing.stripped(TurnDocument.from_mongo(one)).to_mongo()
                 await self._database.turns.replace_one({"_id": row["_id"]}, row)  # this very turn comes last
 
-    async def _advance(self, collection: Collection, after: Mapping[str, Any]) -> None:
-        """Replace a document by a later one; a document that is already as late, or later, stays as it is."""
-        after, clash = dict(after), ""
+    async def _advance(self, collection: Collection, after: Mapping[str, Any], *, new: bool) -> None:
+        """Replace a document by a later one; a document that is already as late, or later, stays as it is.
+
+        What is there is guessed: nothing, or what the turn before left behind. Only a wrong guess costs a look.
+        """
+        former = f"{after['_id']}#{after['seq'] - 1}"
+        with store_errors(), suppress(DuplicateKeyError):
+            if new:
+                await collection.insert_one(dict(after))
+                return
+            if (await collection.replace_one({"rev": former}, dict(after))).modified_count:
+                return
+        await self._catch_up(collection, dict(after))
+
+    async def _catch_up(self, collection: Collection, after: dict[str, Any]) -> None:
+        clash = ""
         with store_errors():
             while True:
                 current = await collection.find_one({"_id": after["_id"]}, {"seq": 1, "rev": 1})

@@ -11,12 +11,13 @@ from kit.kafka.outlet import Outlet
 from kit.lanes import Run as LaneRun
 from kit.logs import get_log
 from kit.service import Tools
-from kit.tracing import outgoing
+from kit.tracing import origin
 from processor import decisions, drafts, optout
 from processor.drafting import Drafting
 from processor.drafts import Policy, Run
 from processor.identity import Links
 from processor.repository import AlreadyDecided, Repository
+from processor.stages import Stages
 from schemas.attributes import Envelope
 from schemas.contact import Contact, UnusableAddress, parse_address
 from schemas.documents import ContactDocument, EventDocument, TurnDocument
@@ -57,6 +58,7 @@ class TurnHandler:
         self._policy = policy
         self._links = links
         self._tools = tools
+        self._stages = Stages(tools.metrics, tools.clock)
         self._log = get_log("turns")
 
     async def handle(self, lane: LaneRun[Delivery]) -> None:
@@ -66,7 +68,8 @@ class TurnHandler:
         """
         began = self._tools.clock.monotonic()
         _require_somebody(lane.records[0])
-        while fresh := await self._undecided(lane.records):
+        ended: set[str] = set()
+        while fresh := await self._undecided([one for one in lane.records if one.envelope.id not in ended]):
             if await self._links.forwarded(fresh):
                 return
             contact = await self._standing(fresh[0])
@@ -76,15 +79,20 @@ class TurnHandler:
             run, draft = await self._drafting.draft(lane, fresh, state, self._run, self._undecided)
             turn = drafts.turn(run, state, draft)
             try:
-                await self._repository.decide(turn)
+                with self._stages("decide"):
+                    await self._repository.decide(turn)
             except AlreadyDecided:
                 self._drafting.drop(draft)
                 continue
             except BaseException:  # nobody knows if it is decided: the agent must not remember what nobody may ever see
                 self._drafting.drop(draft)
                 raise
-            await self._finish(turn)
+            with self._stages("publish"):
+                await self._finish(turn)
+            ended.update(turn.events)
             self._drafting.after(draft)
+            messages = [one.data for one in run.events if isinstance(one.data, MessageReceived)]
+            self._stages.answered(messages, state, turn)
             self._report(turn, self._tools.clock.monotonic() - began)
 
     async def buried(self, _position: Position, _error: Exception, record: Delivery | None) -> None:
@@ -124,7 +132,7 @@ class TurnHandler:
         for one in deliveries:
             wanted.setdefault(one.envelope.id, one)
         decided: set[str] = set()
-        for turn in await self._repository.turns_with(list(wanted)):
+        for turn in await self._repository.turns_with(list(wanted)) if wanted else ():
             decided.update(turn.events)
             if not turn.done:
                 await self._finish(turn)
@@ -162,7 +170,7 @@ class TurnHandler:
             events=[one.envelope for one in fresh],
             positions=[str(one.position) for one in fresh],
             now=self._tools.clock.now(),
-            trace=outgoing(),
+            trace=origin(),
         )
 
     def _channel(self, first: Delivery, last_used: str | None) -> str:

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import httpx
 
-from kit.errors import HiloError
+from kit.errors import HiloError, Misconfigured
 from kit.kafka import topics
 from kit.settings import KafkaSettings
 from sandbox.layout import Layout
+from sandbox.lives import Lives
+from sandbox.phone.app import Phone
 from sandbox.screen import Screen
 from sandbox.stack.child import Child
 from sandbox.stack.errors import StackError
+from sandbox.stack.kafka import KafkaServer
+from sandbox.stack.mongo import MongoServer
 from sandbox.stack.ports import require_free
 from sandbox.stack.stack import Stack
 
@@ -31,11 +35,20 @@ class Sandbox:
     """`start`, `stop`; between them `layout` tells where everything is.
 
     A service that dies is started again, as an orchestrator would; without Kafka or MongoDB there is nothing to run,
-    and `lost` says so.
+    and `lost` says so, unless their restart was asked for.
     """
 
-    def __init__(self, layout: Layout, screen: Screen, *, kafka: str | None = None, mongo: str | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        screen: Screen,
+        *,
+        kafka: str | None = None,
+        mongo: str | None = None,
+        pages: bool = True,
+    ) -> None:
         self.layout = layout
+        self._pages = pages
         self._say = screen.say
         self._data = Path(layout.data)
         self._stack = Stack(
@@ -49,6 +62,8 @@ class Sandbox:
         self._children: dict[str, Child] = {}
         self._watchers: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._phone: Phone | None = None
+        self.lives = Lives()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def start(self, *, infra_only: bool = False) -> None:
@@ -61,6 +76,8 @@ class Sandbox:
                 await self._provision()
                 await self._all(WORLD)
                 await self._all(SERVICES)
+                if self._pages:
+                    await self._open_phone()
         except BaseException:
             await self.stop()
             raise
@@ -68,6 +85,8 @@ class Sandbox:
     async def stop(self) -> None:
         """Everything, at most STOP_S for the services and as long again for Kafka and MongoDB. Harmless twice."""
         self._stopping = True
+        if self._phone:
+            await self._phone.stop()
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
@@ -78,8 +97,39 @@ class Sandbox:
     def pid(self, part: str) -> int:
         return self._children[part].pid
 
+    def kill(self, part: str) -> None:
+        """Kill -9 of a service; it is started again. Raises KeyError for what is no service."""
+        if part not in SERVICES:
+            raise KeyError(part)
+        if self.lives.up(part):
+            self._children[part].kill()
+
+    async def restart(self, part: str) -> None:
+        """Kafka or MongoDB, by SIGTERM; returns when it answers again, at once when it is under way.
+
+        Raises KeyError for what is not ours to restart.
+        """
+        server = self._servers()[part]
+        if not self.lives.up(part):
+            return
+        self.lives.fell(part)
+        try:
+            await server.restart()
+        except StackError as error:
+            self._lose(str(error))
+            return
+        self._up(part, server)
+
+    def _servers(self) -> dict[str, KafkaServer | MongoServer]:
+        found = {"kafka": self._stack.kafka, "mongo": self._stack.mongo}
+        return {name: server for name, server in found.items() if server is not None}
+
+    def _up(self, part: str, server: KafkaServer | MongoServer) -> None:
+        self.lives.rose(part)
+        self._watchers.append(asyncio.create_task(self._watch_server(part, server.child)))
+
     def _require_ports(self) -> None:
-        for part in (*WORLD, "twilio_control", *SERVICES):
+        for part in (*WORLD, "twilio_control", *SERVICES, *(["phone"] if self._pages else [])):
             setting = "--ingress-port" if part == "ingress" else "--any-ports"
             require_free(getattr(self.layout.ports, part), purpose=part, setting=setting)
 
@@ -94,9 +144,8 @@ class Sandbox:
             mongodb_uri=self._stack.mongodb_uri,
         )
         self._say(f"Kafka and MongoDB: ready after {time.monotonic() - began:.1f} s")
-        for server in (self._stack.kafka, self._stack.mongo):
-            if server is not None:
-                self._watchers.append(asyncio.create_task(self._watch_server(server.child)))
+        for part, server in self._servers().items():
+            self._up(part, server)
 
     async def _provision(self) -> None:
         settings = KafkaSettings(kafka_bootstrap_servers=self.layout.kafka_servers, _env_file=None)
@@ -113,6 +162,13 @@ class Sandbox:
                 group.create_task(self._start(part))
         self._say(f"{', '.join(parts)}: ready after {time.monotonic() - began:.1f} s")
 
+    async def _open_phone(self) -> None:
+        self._phone = Phone(self.layout, self)
+        try:
+            await self._phone.start()
+        except Misconfigured as error:
+            raise StackError(str(error)) from error
+
     async def _start(self, part: str) -> None:
         environment = {**os.environ, **self.layout.environment(part)}
         log = self._data / "logs" / f"{part}.log"
@@ -121,6 +177,7 @@ class Sandbox:
         await child.start()
         self._children[part] = child
         await self._until_ready(part, child)
+        self.lives.rose(part)
         self._watchers.append(asyncio.create_task(self._watch(part, child)))
 
     async def _until_ready(self, part: str, child: Child) -> None:
@@ -143,16 +200,28 @@ class Sandbox:
         code = await child.exited()
         if self._stopping:
             return
+        self.lives.fell(part)
         self._say(f"{part} ended with {code}: starting it again")
         await asyncio.sleep(RESTART_S)
         try:
-            await self._start(part)
+            await self._again(part)
         except StackError as error:
             self._lose(str(error))
 
-    async def _watch_server(self, child: Child) -> None:
+    async def _again(self, part: str) -> None:
+        """Start it, once more where Kafka or MongoDB was restarted under it."""
+        while True:
+            await self.lives.whole.wait()
+            try:
+                return await self._start(part)
+            except StackError:
+                if self.lives.whole.is_set():
+                    raise
+                await self._children[part].stop(STOP_S)
+
+    async def _watch_server(self, part: str, child: Child) -> None:
         await child.exited()
-        if not self._stopping:
+        if not self._stopping and self.lives.up(part):
             self._lose(await _obituary(child.name, child))
 
     def _lose(self, sentence: str) -> None:

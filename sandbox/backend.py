@@ -39,11 +39,12 @@ class Backend:
         done = await self._producer.send_and_wait(self._calls, json.dumps(call).encode(), key=key)
         return {"partition": done.partition, "offset": done.offset}
 
-    async def wait(self, contact: str, after: int, seconds: float) -> list[dict[str, Any]]:
-        """Notices about a contact with a number above `after`; waits for the first one."""
+    async def wait(self, contact: str | None, after: int, seconds: float) -> list[dict[str, Any]]:
+        """Notices about a contact, or all, with a number above `after`; waits for the first one."""
 
         def found() -> list[dict[str, Any]]:
-            return [one for one in self.notices if one["n"] > after and one["data"].get("contact") == contact]
+            news = (one for one in self.notices if one["n"] > after)
+            return [one for one in news if contact in (None, one["data"].get("contact"))]
 
         async with self._arrived:
             try:
@@ -70,7 +71,8 @@ class Backend:
             headers = {name: value.decode() for name, value in record.headers}
             async with self._arrived:
                 self._read += 1
-                about = {"n": self._read, "id": headers.get("ce_id"), "type": headers.get("ce_type")}
+                about = {"n": self._read, "at": headers.get("ce_time")}
+                about |= {"id": headers.get("ce_id"), "type": headers.get("ce_type")}
                 self.notices.append({**about, "data": json.loads(record.value or b"{}")})
                 self._arrived.notify_all()
 
@@ -85,7 +87,7 @@ def app(backend: Backend) -> FastAPI:
 
     @app.get("/notices")
     async def notices(
-        contact: str, after: int = 0, wait: Annotated[float, Query(ge=0, le=60)] = 0
+        contact: str | None = None, after: int = 0, wait: Annotated[float, Query(ge=0, le=60)] = 0
     ) -> list[dict[str, Any]]:
         return await backend.wait(contact, after, wait)
 

@@ -26,7 +26,7 @@ STATE = typer.Option(None, "--state", metavar="FILE", help="Where a running sand
 
 
 def sandbox(
-    headless: bool = typer.Option(False, "--headless", help="No web pages."),  # noqa: ARG001  # there are none yet
+    headless: bool = typer.Option(False, "--headless", help="No web pages."),
     keep: Path | None = KEEP,
     infra_only: bool = typer.Option(False, "--infra-only", help="Only Kafka and MongoDB; prints their addresses."),
     seconds: float = typer.Option(0, "--seconds", help="Stop by itself after so long."),
@@ -42,9 +42,9 @@ def sandbox(
     """
     ports = Ports.free() if any_ports else Ports(kafka=kafka_port, mongo=mongo_port, ingress=ingress_port)
     with _folder(keep) as data:
-        _run(
-            lambda stop: _sandbox(Layout(str(data), ports), stop, seconds, state or state_file(), infra_only=infra_only)
-        )
+        layout, written = Layout(str(data), ports), state or state_file()
+        pages = not (headless or infra_only)
+        _run(lambda stop: _sandbox(layout, stop, seconds, written, infra_only=infra_only, pages=pages))
 
 
 def demo(
@@ -55,9 +55,12 @@ def demo(
     _run(lambda stop: _demo(state or state_file(), stop, as_json=as_json))
 
 
-async def _sandbox(layout: Layout, stop: asyncio.Event, seconds: float, state: Path, *, infra_only: bool) -> int:
+async def _sandbox(
+    layout: Layout, stop: asyncio.Event, seconds: float, state: Path, *, infra_only: bool, pages: bool
+) -> int:
     screen = Screen(stderr=infra_only)
-    box = Sandbox(layout, screen, kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), mongo=os.environ.get("MONGODB_URI"))
+    given = {"kafka": os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), "mongo": os.environ.get("MONGODB_URI")}
+    box = Sandbox(layout, screen, **given, pages=pages)
     if not await _started(box, stop, screen, infra_only=infra_only):
         return 0
     try:
@@ -66,7 +69,7 @@ async def _sandbox(layout: Layout, stop: asyncio.Event, seconds: float, state: P
             print(f"MONGODB_URI={box.layout.mongodb_uri}", flush=True)  # noqa: T201
         else:
             box.layout.write(state)
-            screen.welcome(box.layout)
+            screen.welcome(box.layout, pages=pages)
         return await _until(box, stop, seconds, screen)
     finally:
         screen.say("Stopping…")
@@ -104,7 +107,7 @@ async def _demo(state: Path, stop: asyncio.Event, *, as_json: bool) -> int:
     layout, box = Layout.read(state), None
     if layout is None:
         with _folder(None) as data:
-            box = Sandbox(Layout(str(data), Ports.free()), screen)
+            box = Sandbox(Layout(str(data), Ports.free()), screen, pages=False)
             if not await _started(box, stop, screen, infra_only=False):
                 return 130
             try:

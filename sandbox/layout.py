@@ -26,6 +26,7 @@ class Ports:
     kafka: int = 9092
     mongo: int = 27017
     ingress: int = 3001
+    phone: int = 3003
     processor: int = 3011
     sender: int = 3012
     janitor: int = 3013

@@ -12,6 +12,7 @@ from sandbox.layout import Layout
 __all__ = ["Screen"]
 
 COUNT = re.compile(r"(\d+) of (\d+)$")
+PHONE = ("phone", "the client's phone: write, finish a call, break things")
 PLACES = (
     ("ingress", "webhooks and API: /docs"),
     ("twilio_control", "Twilio, simulated: /_sim/docs"),
@@ -45,9 +46,9 @@ class Screen:
             yield
         self._status = None
 
-    def welcome(self, layout: Layout) -> None:
+    def welcome(self, layout: Layout, *, pages: bool = True) -> None:
         self.say("\n[bold]The sandbox is ready.[/bold] In another shell: [bold]make demo[/bold]\n")
-        for name, what in PLACES:
+        for name, what in (*([PHONE] if pages else []), *PLACES):
             self.say(f"  {layout.url(name):<28} {what}")
         self.say(f"  {layout.kafka_servers:<28} Kafka\n  {layout.mongodb_uri:<28} MongoDB\n  {layout.data}/logs")
         self.say(f"  API token {layout.api_token}\n\nCtrl-C stops everything.")

@@ -1,5 +1,6 @@
 """The effect ledger: what we meant to show, what became of it. One row per part in `sends`."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ __all__ = ["FINAL", "RANK", "STATES", "EffectLedger", "Glance", "State", "failed
 RANK = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sent": 3, "failed": 3, "undelivered": 3}
 RANK |= {"delivered": 4, "read": 5}
 FIRST_ASKED = timedelta(hours=12)  # without a final status Twilio is asked (Twilio's logging guide)
+ENDS = {"read", "failed", "undelivered"}
+REMEMBERED = 5_000  # rows, of about 2 kB
 KEPT_ATTEMPTS = 20  # an hour of 429 must not fill the row
 
 
@@ -73,6 +76,11 @@ class EffectLedger:
         self._sends = database.sends
         self._clock = clock
         self._lease = timedelta(seconds=lease_s)
+        self._last: OrderedDict[str, SendDocument] = OrderedDict()
+
+    def last(self, send_id: str) -> SendDocument | None:
+        """The row as this process wrote it last, if it is still to move: a guess, which `change` verifies."""
+        return self._last.get(send_id)
 
     async def find(self, send_id: str) -> SendDocument | None:
         with store_errors():
@@ -162,7 +170,7 @@ class EffectLedger:
                 result = await self._sends.replace_one({"rev": before.rev}, stamped.to_mongo())
         except DuplicateKeyError:
             raise Retry("this SID belongs to another part") from None
-        return stamped if result.modified_count else None
+        return self._remembered(stamped) if result.modified_count else None
 
     async def moved(self, before: SendDocument, **update: Any) -> SendDocument:
         """Change these fields. Raises Wait where the row is not as `before` any more."""
@@ -180,7 +188,16 @@ class EffectLedger:
                 await self._sends.insert_one(stamped.to_mongo())
         except DuplicateKeyError:
             return None
-        return stamped
+        return self._remembered(stamped)
+
+    def _remembered(self, send: SendDocument) -> SendDocument:
+        """Two or three callbacks of one part come soon after its POST, each of which would read the row."""
+        self._last.pop(send.id, None)
+        if send.status not in ENDS and send.state in {"intent", "accepted"}:
+            self._last[send.id] = send
+        if len(self._last) > REMEMBERED:
+            self._last.popitem(last=False)
+        return send
 
     def _stamped(self, send: SendDocument, rev: str) -> SendDocument:
         now = self._clock.now()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from schemas.documents import SendDocument
 
-__all__ = ["CODES", "TABLE", "UNKNOWN", "Action", "Outcome", "once_more", "outcome_for"]
+__all__ = ["CODES", "TABLE", "UNKNOWN", "Action", "Outcome", "label", "once_more", "outcome_for"]
 
 Action = Literal["undeliverable", "suppress", "opt_out", "halt", "hold", "later", "ask", "template", "fix"]
 """undeliverable  this message will not be shown: a notice
@@ -70,6 +70,11 @@ TABLE: Mapping[int, Outcome] = {code: outcome for outcome, codes in CODES.items(
 def outcome_for(code: int | None) -> Outcome:
     """Without a code there is nothing to look at: it was not shown."""
     return TABLE.get(code, UNKNOWN) if code else Outcome("undeliverable")
+
+
+def label(code: int | None) -> str:
+    """As metrics count it: a code that this table does not have is `other`."""
+    return "none" if not code else str(code) if code in TABLE else "other"
 
 
 def once_more(send: SendDocument, code: int | None, now: datetime) -> dict[str, Any] | None:

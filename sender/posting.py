@@ -10,11 +10,12 @@ from typing import Any
 from kit.errors import HiloError, TwilioDown, Wait
 from kit.logs import get_log
 from kit.service import Tools
+from kit.tracing import outgoing
 from kit.twilio import Created, Twilio
 from schemas.documents import Attempt, SendDocument
 from sender.effects import FINAL, EffectLedger, failed
 from sender.inquiry import POLL_S, Inquiry, why_not
-from sender.outcomes import once_more, outcome_for
+from sender.outcomes import label, once_more, outcome_for
 from sender.pacing import Pacer
 from sender.telling import Teller
 from sender.window import CALLBACK_OVERRIDES, validity
@@ -71,7 +72,7 @@ class Poster:
                 created = await self._twilio.create(
                     to=send.to,
                     channel=send.channel,
-                    callback=f"{self._callback}?send={send.id}&attempt={send.posts}{CALLBACK_OVERRIDES}",
+                    callback=f"{self._callback}?{_query(send)}{CALLBACK_OVERRIDES}",
                     content={**fields, **validity(send.not_after, began)},
                     before=partial(self._still, send),
                 )
@@ -119,6 +120,7 @@ class Poster:
         gone = {"lease_until": None, "content": None, "fallback": None}
         update = {**gone, "state": state, "error_message": reason, "told": told}
         saved = await self._ledger.save(send, send.model_copy(update=update))
+        self._tools.metrics.count("hilo_withheld_total", reason=reason)
         return await self._teller.not_shown(_ours(saved))
 
     async def ended(self, send: SendDocument) -> SendDocument:
@@ -140,7 +142,10 @@ class Poster:
         raise TwilioDown(f"{created.outcome} {created.code or created.detail}", after=created.retry_after or held)
 
     def _count(self, send: SendDocument, created: Created) -> None:
-        self._tools.metrics.count("hilo_sends_total", outcome=created.outcome)
+        metrics, now = self._tools.metrics, self._tools.clock.now()
+        metrics.count("hilo_sends_total", outcome=created.outcome, code=label(created.code))
+        if created.outcome == "ACCEPTED":
+            metrics.observe("hilo_send_seconds", (now - send.created_at).total_seconds(), purpose=send.purpose)
         about = {"outcome": created.outcome, "code": created.code, "detail": created.detail}
         self._log.info("posted", send=send.id, turn_id=send.turn, contact=send.contact, **about)
 
@@ -155,6 +160,12 @@ class Poster:
             yield
         finally:
             self._slots.release()
+
+
+def _query(send: SendDocument) -> str:
+    """Which send a status is of, and the trace it belongs to. Twilio signs it with the rest of the URL."""
+    trace = outgoing().get("traceparent")
+    return f"send={send.id}&attempt={send.posts}" + (f"&trace={trace}" if trace else "")
 
 
 def _ours(row: SendDocument | None) -> SendDocument:

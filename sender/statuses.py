@@ -13,7 +13,7 @@ from schemas.events import StatusChanged
 from sender.debts import Debts
 from sender.effects import RANK, EffectLedger, failed
 from sender.fences import Fences
-from sender.outcomes import once_more, outcome_for
+from sender.outcomes import label, once_more, outcome_for
 from sender.telling import Teller
 
 __all__ = ["StatusHandler", "merged"]
@@ -37,10 +37,12 @@ class StatusHandler:
         (delivery,) = run.records
         event = delivery.envelope.data
         assert isinstance(event, StatusChanged)  # noqa: S101
+        if event.send_id and (guess := self._ledger.last(event.send_id)) and await self._guessed(guess, event):
+            return
         send = await self._ledger.find(event.send_id) if event.send_id else None
         send = send or await self._ledger.of_sid(event.message_sid)
         if send is None or send.erased:
-            self._tools.metrics.count("hilo_statuses_total", status="stranger")
+            self._tools.metrics.count("hilo_statuses_total", status="stranger", code="none")
             self._log.warning("status of a stranger", event_id=delivery.envelope.id, status=event.status)
             return
         await self.apply(send, event)
@@ -53,10 +55,21 @@ class StatusHandler:
             if changed is None:
                 raise Wait("the part has moved on", after=0.05)
             after = changed
+        await self._told(after, event)
+
+    async def _guessed(self, guess: SendDocument, event: StatusChanged) -> bool:
+        """Whether the row was as this process remembers it, and has changed: then nobody had to read it."""
+        after = merged(guess, event, self._tools.clock.now())
+        changed = await self._ledger.change(guess, after) if after != guess else None
+        if changed:
+            await self._told(changed, event)
+        return changed is not None
+
+    async def _told(self, after: SendDocument, event: StatusChanged) -> None:
         known = event.status if event.status in RANK else "other"
         known = "second_sid" if _second(after, event) else known
-        self._tools.metrics.count("hilo_statuses_total", status=known)
-        self._log.info("status", send=send.id, turn_id=send.turn, status=event.status, code=event.error_code)
+        self._tools.metrics.count("hilo_statuses_total", status=known, code=label(event.error_code))
+        self._log.info("status", send=after.id, turn_id=after.turn, status=event.status, code=event.error_code)
         await self._follow(after)
 
     async def _follow(self, send: SendDocument) -> None:

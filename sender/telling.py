@@ -10,7 +10,7 @@ from schemas.events import AddressRefused, Event, FenceRaised, SendAgain
 from schemas.notices import ConversationTakenOver, MessageExpired, MessageUncertain, MessageUndeliverable, Notice
 from schemas.topics import CONTACT_LOG, MESSAGE_OUTBOUND, SYSTEM_NOTICES, Topic
 from sender.effects import EffectLedger, failed
-from sender.outcomes import outcome_for
+from sender.outcomes import label, outcome_for
 
 __all__ = ["Teller"]
 
@@ -57,7 +57,7 @@ class Teller:
 
     def alarm(self, send: SendDocument, code: int | None, detail: str) -> None:
         """Somebody has to look: our account, our number, our content."""
-        self._tools.metrics.count("hilo_send_alarms_total", code=str(code or "none"))
+        self._tools.metrics.count("hilo_send_alarms_total", code=label(code))
         self._log.warning("alarm", send=send.id, code=code, detail=detail)
 
     def _notice(self, send: SendDocument) -> Notice:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kit import logs, tracing
+from kit import logs
 from kit.kafka import topics
 from kit.kafka.outlet import Outlet
 from kit.metrics import Metrics
@@ -83,11 +83,6 @@ def clock() -> FakeClock:
 @pytest.fixture
 def tools(clock: FakeClock) -> Tools:
     return Tools("test", clock, Metrics())
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _spans() -> None:
-    tracing.configure()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -36,7 +36,9 @@ class Committer:
             owned = self._consumer.assignment()
             ours = {source: mark for source, mark in marks.items() if source in owned}
             if ours:
+                began = asyncio.get_running_loop().time()
                 self._metrics.count("hilo_commits_total", result=await self._commit(ours))
+                self._metrics.observe("hilo_commit_seconds", asyncio.get_running_loop().time() - began)
 
     async def _commit(self, marks: Mapping[Any, Mark]) -> str:
         try:

@@ -14,6 +14,7 @@ from kit.errors import BrokerDown, Misconfigured
 from kit.kafka import topics
 from kit.kafka.broker import prefixed, ssl_context
 from kit.kafka.dead_letters import DeadLetters
+from kit.kafka.gauges import LaneGauges
 from kit.kafka.lanes import Subscription, executor
 from kit.kafka.subscriber import KeyedSubscriber, Timing, keyed
 from kit.logs import get_log
@@ -91,6 +92,8 @@ class Consumers:
             metrics=self._tools.metrics,
             timing=timing,
             on_revoked=wanted.on_revoked,
+            name=wanted.topic.group or "",
+            gauges=LaneGauges(wanted.topic.name, self._tools.metrics, self._tools.clock),
         )
 
     def _options(self) -> dict[str, Any]:

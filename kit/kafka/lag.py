@@ -10,7 +10,7 @@ from kit.kafka.topics import admin
 from kit.settings import KafkaSettings
 from schemas.topics import TOPICS, Topic
 
-__all__ = ["GroupLag", "Waiting", "lags", "oldest_waiting"]
+__all__ = ["GroupLag", "PartitionLag", "Waiting", "lags", "oldest_waiting", "partition_lags"]
 
 FIRST_MS = 2000  # for the first record of a partition that is behind
 
@@ -26,8 +26,38 @@ class GroupLag:
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionLag:
+    topic: str
+    group: str
+    partition: int
+    committed: int
+    """0 where the group has committed nothing."""
+    waiting: int
+
+
+Offsets = dict[TopicPartition, int]
+
+
 async def lags(settings: KafkaSettings) -> list[GroupLag]:
     """One row a topic. Raises BrokerDown."""
+    return [_row(topic, begins, ends, done) for topic, begins, ends, done in await _offsets(settings)]
+
+
+async def partition_lags(settings: KafkaSettings) -> list[PartitionLag]:
+    """One row for each partition that a group of ours reads, whether anybody serves it or not. Raises BrokerDown."""
+    return [
+        PartitionLag(
+            topic.name, topic.group, where.partition, done.get(where, 0), max(0, end - done.get(where, begins[where]))
+        )
+        for topic, begins, ends, done in await _offsets(settings)
+        if topic.group
+        for where, end in ends.items()
+    ]
+
+
+async def _offsets(settings: KafkaSettings) -> list[tuple[Topic, Offsets, Offsets, Offsets]]:
+    """Of each topic that is there: where it begins, where it ends, what its group has committed."""
     async with admin(settings) as client:
         present = {one["topic"]: one for one in await client.describe_topics()}
         consumer = AIOKafkaConsumer(**client_options(settings))
@@ -40,7 +70,7 @@ async def lags(settings: KafkaSettings) -> list[GroupLag]:
                     partitions = [TopicPartition(described["topic"], p["partition"]) for p in described["partitions"]]
                     ends = await consumer.end_offsets(partitions)
                     begins = await consumer.beginning_offsets(partitions)
-                    rows.append(_row(topic, begins, ends, await _committed(client, settings, topic)))
+                    rows.append((topic, begins, ends, await _committed(client, settings, topic)))
         finally:
             await consumer.stop()
     return rows
@@ -83,7 +113,7 @@ async def _oldest(consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int])
     return Waiting(partition, datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
-async def _committed(client: object, settings: KafkaSettings, topic: Topic) -> dict[TopicPartition, int]:
+async def _committed(client: object, settings: KafkaSettings, topic: Topic) -> Offsets:
     if topic.group is None:
         return {}
     group = prefixed(settings, topic.group)
@@ -93,9 +123,9 @@ async def _committed(client: object, settings: KafkaSettings, topic: Topic) -> d
 
 def _row(
     topic: Topic,
-    begins: dict[TopicPartition, int],
-    ends: dict[TopicPartition, int],
-    committed: dict[TopicPartition, int],
+    begins: Offsets,
+    ends: Offsets,
+    committed: Offsets,
 ) -> GroupLag:
     waiting = sum(max(0, end - committed.get(p, begins[p])) for p, end in ends.items()) if topic.group else 0
     done = sum(max(0, offset - begins.get(p, 0)) for p, offset in committed.items())

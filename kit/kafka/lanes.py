@@ -9,11 +9,11 @@ from aiokafka import TopicPartition
 from kit.errors import DependencyDown, Poison, Wait
 from kit.kafka.dead_letters import DeadLetters, Position
 from kit.kafka.delivery import Delivery, Raw, decoder, wire
+from kit.kafka.spans import burying, processing
 from kit.lanes import Burial, LaneExecutor, Limits, Observer, RetryPolicy, Run
 from kit.logs import get_log
 from kit.metrics import Metrics
 from kit.service import Tools
-from kit.tracing import span
 from schemas.topics import Topic
 
 __all__ = ["Cut", "Handler", "Subscription", "executor"]
@@ -54,21 +54,16 @@ def executor(
     topic = subscription.topic
 
     async def work(run: Run[Delivery]) -> int | None:
-        with span(f"{topic.name} process", run.records[0].envelope.extensions):
+        with processing(topic, group, run):
             return await handle(run)
 
     async def bury(burial: Burial[Raw]) -> None:
         position = Position(topic.name, burial.raw.partition, burial.offset)
-        await letters.bury(
-            wire(burial.raw),
-            position,
-            group=group,
-            reason=burial.reason,
-            detail=_detail(burial.error),
-            attempts=burial.attempts,
-        )
-        if subscription.on_buried:
-            await subscription.on_buried(position, burial.error, _decoded(topic, burial.raw))
+        with burying(topic, group, burial.raw, position, burial.reason):
+            about = {"reason": burial.reason, "detail": _detail(burial.error)}
+            await letters.bury(wire(burial.raw), position, group=group, attempts=burial.attempts, **about)
+            if subscription.on_buried:
+                await subscription.on_buried(position, burial.error, _decoded(topic, burial.raw))
 
     return LaneExecutor(
         work,

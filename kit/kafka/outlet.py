@@ -8,6 +8,7 @@ whoever wanted them sends again with the same id.
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -18,12 +19,14 @@ from kit.errors import BrokerDown, Misconfigured, Poison
 from kit.kafka.refusal import refusal
 from kit.logs import get_log
 from kit.metrics import Metrics
-from kit.tracing import outgoing
+from kit.tracing import SpanKind, inner, outgoing
 from schemas.attributes import Envelope, WireRecord, encode
 from schemas.events import Event
+from schemas.topics import SYSTEM_NOTICES
 
 __all__ = ["Outlet"]
 
+SENDING = {"messaging.system": "kafka", "messaging.operation.name": "send", "messaging.operation.type": "send"}
 STOP_S = 5.0  # a producer's stop hangs while the broker is away (aiokafka#1101)
 REBUILD_S = (0.2, 2.0)  # first and longest pause between attempts to connect
 
@@ -74,15 +77,14 @@ class Outlet:
 
     async def publish(self, topic: str, envelope: Envelope[Event], *, deadline: float = 5.0) -> None:
         """Return once every in-sync replica has it. Raises BrokerDown after `deadline` seconds, Poison if too large."""
-        headed = Envelope(
-            envelope.id,
-            envelope.source,
-            envelope.time,
-            envelope.contact,
-            envelope.data,
-            {**outgoing(), **envelope.extensions},
-        )
-        await self.publish_record(topic, encode(headed), deadline=deadline)
+        about = {**SENDING, "messaging.destination.name": topic, "messaging.message.id": envelope.id}
+        with inner(f"send {topic}", envelope.extensions, kind=SpanKind.PRODUCER, attributes=about) as one:
+            trace = (
+                {**envelope.extensions, **outgoing()} if one.is_recording() else {**outgoing(), **envelope.extensions}
+            )
+            await self.publish_record(topic, encode(replace(envelope, extensions=trace)), deadline=deadline)
+        if topic == SYSTEM_NOTICES.name:
+            self._metrics.count("hilo_notices_total", type=type(envelope.data).__name__)
 
     async def publish_record(
         self, topic: str, record: WireRecord, *, deadline: float = 5.0, partition: int | None = None

@@ -24,6 +24,7 @@ from faststream.kafka.subscriber.usecase import LogicSubscriber
 
 from kit.kafka.committer import Committer
 from kit.kafka.delivery import Delivery, Raw
+from kit.kafka.gauges import LaneGauges
 from kit.lanes import LaneExecutor, Run
 from kit.logs import get_log
 from kit.metrics import Metrics
@@ -67,9 +68,14 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         build: Build,
         metrics: Metrics,
         timing: Timing,
+        name: str,
         on_revoked: OnRevoked | None = None,
+        gauges: LaneGauges | None = None,
     ) -> None:
         self._on_revoked = on_revoked
+        self._name = name
+        self._gauges = gauges
+        metrics.look(self._show)
         self.parser = _RunParser()  # type: ignore[assignment]  # runs take the place of records
         config.parser = self.parser.parse_message
         config.decoder = self.parser.decode_message
@@ -131,9 +137,11 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         """Inside aiokafka's coordinator: heartbeats go on meanwhile."""
         if self.executor is None:
             return
-        self._metrics.count("hilo_rebalances_total", group=self.group_id or "")
+        began = asyncio.get_running_loop().time()
+        self._metrics.count("hilo_rebalances_total", group=self._name)
         marks = await asyncio.shield(self.executor.close(list(partitions), self.timing.revoke_grace))
         await self._committed().flush(marks)
+        self._metrics.observe("hilo_revoke_seconds", asyncio.get_running_loop().time() - began, group=self._name)
         if self._on_revoked:
             await self._on_revoked()
 
@@ -182,7 +190,7 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         executor.pump()
 
     def _give_back(self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> None:
-        self._metrics.count("hilo_given_back_total", group=self.group_id or "")
+        self._metrics.count("hilo_given_back_total", group=self._name)
         with suppress(IllegalStateError):  # it is somebody else's by now
             consumer.seek(partition, offset)
 
@@ -196,6 +204,10 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         answer = await self.process_message(run)
         settled: int | None = answer.body
         return settled
+
+    def _show(self) -> None:
+        if self._gauges and self.executor and self.polled_at is not None:
+            self._gauges.show(self.executor, asyncio.get_running_loop().time() - self.polled_at)
 
     def _committed(self) -> Committer:
         assert self.consumer is not None  # noqa: S101
@@ -254,9 +266,14 @@ def keyed(
     build: Build,
     metrics: Metrics,
     timing: Timing,
+    name: str = "",
     on_revoked: OnRevoked | None = None,
+    gauges: LaneGauges | None = None,
 ) -> KeyedSubscriber:
-    """Register a keyed subscriber with a broker. FastStream's own factory has no place for another class."""
+    """Register a keyed subscriber with a broker. FastStream's own factory has no place for another class.
+
+    `name`: the group's, without prefix, for the metrics.
+    """
     topics = [StreamTopic(topic, declare=False)]
     calls: CallsCollection[Any] = CallsCollection()
     config = KafkaSubscriberConfig(
@@ -274,7 +291,7 @@ def keyed(
             topics=topics, title_=None, description_=None, include_in_schema=True
         ),
     )
-    subscriber = KeyedSubscriber(config, specification, calls, build, metrics, timing, on_revoked)
+    subscriber = KeyedSubscriber(config, specification, calls, build, metrics, timing, name, on_revoked, gauges)
     Registrator.subscriber(broker, subscriber)
     subscriber.add_call(parser_=None, decoder_=None, dependencies_=())
     subscriber(call)

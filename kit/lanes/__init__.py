@@ -5,6 +5,7 @@ Start reading at `executor.py`; `ledger.py` has the invariant that commits rest 
 
 from kit.lanes.budget import BurialBudget
 from kit.lanes.executor import LaneExecutor
+from kit.lanes.glance import Glance, glance
 from kit.lanes.ledger import Ledger, Slot
 from kit.lanes.limits import Limits
 from kit.lanes.marks import Mark
@@ -18,6 +19,7 @@ __all__ = [
     "Burial",
     "BurialBudget",
     "Fate",
+    "Glance",
     "LaneExecutor",
     "Ledger",
     "Limits",
@@ -28,4 +30,5 @@ __all__ = [
     "Slot",
     "Throttle",
     "Verdict",
+    "glance",
 ]

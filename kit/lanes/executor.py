@@ -65,7 +65,7 @@ class LaneExecutor(Generic[Raw, T]):
         self.throttle = Throttle(clock)
         self._worker = Worker(handle, bury, policy, self.limits, self.throttle, self._observe, clock)
         self._permits = Permits(self.limits.concurrency, self.throttle)
-        self._ledgers: dict[Source, Ledger] = {}
+        self.ledgers: dict[Source, Ledger] = {}
         self._ready: deque[Lane] = deque()
         self._room = asyncio.Event()
         self.buffered = 0
@@ -78,25 +78,25 @@ class LaneExecutor(Generic[Raw, T]):
 
     def open(self, source: Source) -> None:
         """A source is ours from now on. One that a failed revocation left open is abandoned first."""
-        if source in self._ledgers:
-            self._abandon(self._ledgers[source])
-        self._ledgers[source] = Ledger(source)
+        if source in self.ledgers:
+            self._abandon(self.ledgers[source])
+        self.ledgers[source] = Ledger(source)
 
     def forget(self) -> None:
         """Abandon whatever is still open: after a rebalance nothing may survive."""
-        for ledger in list(self._ledgers.values()):
+        for ledger in list(self.ledgers.values()):
             self._abandon(ledger)
 
     @property
     def sources(self) -> list[Source]:
-        return list(self._ledgers)
+        return list(self.ledgers)
 
     async def close(self, sources: Iterable[Source], grace: float) -> dict[Source, Mark]:
         """Start nothing more, wait `grace` seconds for what runs, cancel the rest. Returns what may be committed.
 
         Shield it: cancelled half-way it would leave ledgers that nobody closes.
         """
-        ledgers = [self._ledgers[source] for source in sources if source in self._ledgers]
+        ledgers = [self.ledgers[source] for source in sources if source in self.ledgers]
         for ledger in ledgers:  # before the first await: no record may slip in between
             self._halt(ledger)
         running: set[asyncio.Task[None]] = {task for ledger in ledgers for task in ledger.running}
@@ -128,8 +128,8 @@ class LaneExecutor(Generic[Raw, T]):
             self.buffered -= ledger.unfinished
         for task in ledger.running:
             task.cancel()
-        if self._ledgers.get(ledger.source) is ledger:
-            del self._ledgers[ledger.source]
+        if self.ledgers.get(ledger.source) is ledger:
+            del self.ledgers[ledger.source]
         self._room.set()
 
     @property
@@ -141,7 +141,7 @@ class LaneExecutor(Generic[Raw, T]):
         """The sources to poll; a choked, full or frozen one is left alone, the others go on."""
         return [
             source
-            for source, ledger in self._ledgers.items()
+            for source, ledger in self.ledgers.items()
             if not (ledger.halted or ledger.frozen or ledger.choked) and len(ledger.window) < self.limits.window
         ]
 
@@ -154,7 +154,7 @@ class LaneExecutor(Generic[Raw, T]):
 
     def admit(self, source: Source, offset: int, key: Hashable, raw: Raw) -> bool:
         """Take a record in. False: not ours, or not any more; the caller gives it back by seeking to it."""
-        ledger = self._ledgers.get(source)
+        ledger = self.ledgers.get(source)
         if ledger is None or ledger.halted or ledger.frozen:
             return False
         if ledger.next_offset is not None and offset < ledger.next_offset:
@@ -173,7 +173,7 @@ class LaneExecutor(Generic[Raw, T]):
         """Offsets went back: the log was truncated or made anew. A restart, never "already seen"."""
         self._observe.regressed(ledger.source)
         self.open(ledger.source)
-        return self._ledgers[ledger.source]
+        return self.ledgers[ledger.source]
 
     def _enqueue(self, ledger: Ledger, slot: Slot[Raw], key: Hashable) -> None:
         name = ("no key", slot.offset) if key is None else key
@@ -280,7 +280,7 @@ class LaneExecutor(Generic[Raw, T]):
 
     def dirty(self) -> dict[Source, Mark]:
         """What may be committed and is not yet."""
-        return self._marks(self._ledgers.values())
+        return self._marks(self.ledgers.values())
 
     def accepted(self, marks: dict[Source, Mark]) -> None:
         """The broker has taken these. A mark never goes back, whichever answer comes last.
@@ -288,7 +288,7 @@ class LaneExecutor(Generic[Raw, T]):
         One beyond what the ledger would say now is an earlier ledger's, of a log that is gone.
         """
         for source, mark in marks.items():
-            ledger = self._ledgers.get(source)
+            ledger = self.ledgers.get(source)
             own = ledger.mark() if ledger else None
             if ledger is None or own is None or mark.offset > own.offset:
                 continue

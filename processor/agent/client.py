@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from kit.clock import Clock
 from kit.logs import get_log
 from kit.metrics import Metrics
+from kit.tracing import Attributes, SpanKind, inner
 from processor.agent.errors import AgentError, Kind
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 Outcome = Literal["replied", "no_reply", "escalated"]
+INVOKING = {"gen_ai.operation.name": "invoke_agent", "gen_ai.provider.name": "elevenlabs"}
 GRACE_S = 0.5  # an answer that is cut at the deadline is still handed over
 
 
@@ -174,8 +176,11 @@ class PersistentAgent:
         return max(pause, error.retry_after or 0.0)
 
     async def _attempt(self, seat: Asking, question: Question, number: int, within_s: float) -> Answer:
+        about: Attributes = {**INVOKING, "gen_ai.agent.id": question.agent_id, "hilo.attempt": number}
         try:
-            answer = await seat.ask(question, within_s)
+            with inner("invoke_agent", kind=SpanKind.CLIENT, attributes=about) as one:
+                answer = await seat.ask(question, within_s)
+                one.set_attribute("gen_ai.conversation.id", answer.conversation_id)
         except AgentError as error:
             self._metrics.count("hilo_agent_attempts_total", result=error.kind)
             raise

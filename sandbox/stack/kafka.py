@@ -80,6 +80,12 @@ class KafkaServer:
         """Shut down cleanly, or by force after `grace` seconds; harmless when it does not run."""
         await self._end(grace)
 
+    async def restart(self) -> None:
+        """Shut down cleanly and start again on the same port. Raises `StackError`."""
+        await self.stop()
+        self._wanted_port = self._port
+        await self.start()
+
     async def kill(self) -> None:
         """Kill -9 and wait for the end; `start()` works again after it."""
         if self._child:

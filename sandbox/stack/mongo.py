@@ -81,6 +81,12 @@ class MongoServer:
         """Close the store cleanly, or by force after the grace; harmless when it does not run."""
         await self._end(STOP_GRACE_S)
 
+    async def restart(self) -> None:
+        """Shut down cleanly and start again on the same port. Raises `StackError`."""
+        await self.stop()
+        self._wanted_port = self._port
+        await self.start()
+
     async def kill(self) -> None:
         """Kill -9 and wait for the end; the embedded server loses the last 10 ms of acknowledged writes."""
         if self._child:

@@ -5,11 +5,14 @@ from datetime import datetime
 
 from sandbox.twilio.clock import AdvanceableClock, Agenda
 from sandbox.twilio.faults import Rules
+from sandbox.twilio.feed import Feed
 from sandbox.twilio.ledger import Ledger
 from sandbox.twilio.people import People
 from sandbox.twilio.profile import Profile
 from sandbox.twilio.templates import Template
 from sandbox.twilio.wire import Mint
+
+KEPT_EVENTS = 10_000
 
 
 @dataclass
@@ -22,6 +25,7 @@ class Account:
     """Where media is served; known once the port is."""
 
     def __post_init__(self) -> None:
+        self.feed = Feed(KEPT_EVENTS)
         self.agenda = Agenda(lambda: self.profile.speed)
         self.forget()
 
@@ -29,7 +33,7 @@ class Account:
         """Start over: messages, people and sids. Templates, rules and profile stay."""
         self.mint = Mint(self.profile.seed)
         self.ledger = Ledger(self.profile.keep_messages, self.profile.keep_deliveries)
-        self.people = People(self.profile.keep_contacts, self.profile.keep_bubbles)
+        self.people = People(self.profile.keep_contacts, self.profile.keep_bubbles, self.feed)
 
     def now(self) -> datetime:
         return self.clock.now()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Body, FastAPI, Query
 from fastapi.requests import Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandbox.twilio.faults import Fault
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sandbox.twilio.simulator import TwilioSimulator
 
 _LONGEST_WAIT_S = 60
+Wait = Annotated[float, Query(ge=0, le=_LONGEST_WAIT_S)]
 Limit = Annotated[int, Query(ge=1, le=20_000)]
 
 
@@ -125,8 +126,9 @@ def _rules(sim: "TwilioSimulator") -> APIRouter:
         return sim.account.rules.stories()
 
     @router.delete("/faults")
-    async def clear_faults() -> dict[str, bool]:
-        sim.account.rules.clear()
+    @router.delete("/faults/{number}")
+    async def clear_faults(number: int | None = None) -> dict[str, bool]:
+        sim.account.rules.clear(number)
         return {"ok": True}
 
     return router
@@ -144,10 +146,13 @@ def _world(sim: "TwilioSimulator") -> APIRouter:
         sim.configure(**changes)
         return _without_secrets(sim)
 
+    @router.get("/contacts")
+    async def contacts() -> list[dict[str, Any]]:
+        return [contact.story() for contact in sim.account.people]
+
     @router.put("/contacts/{address}")
     async def contact(address: str, traits: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        changed = sim.contact(address, **traits)
-        return {"address": changed.key, "bsuid": changed.bsuid, **changed.traits.model_dump(exclude={"bsuid"})}
+        return sim.contact(address, **traits).story()
 
     @router.put("/contacts/{address}/window")
     async def window(address: str, given: Annotated[dict[str, bool], Body()]) -> dict[str, Any]:
@@ -196,6 +201,22 @@ def _watching(sim: "TwilioSimulator") -> APIRouter:
 def _phones(sim: "TwilioSimulator") -> APIRouter:
     router = APIRouter()
 
+    @router.get("/events")
+    async def all_events(after: int = 0, wait: Wait = 0) -> dict[str, Any]:
+        """Of every handset, in one sequence; a `reset` is the event `forgotten`. `last` below `after`: started anew."""
+        feed = sim.account.feed
+        news = await feed.wait(after, wait) if after <= feed.last else []
+        return {"events": news, "last": feed.last}
+
+    @router.get("/media/{sid}/{index}")
+    async def media(sid: str, index: int) -> Response:
+        """A file that a user sent, as it is on the handset."""
+        message = sim.account.ledger.messages.get(sid)
+        if message is None or not 0 <= index < len(message.media):
+            return JSONResponse({"detail": "no such file, or it was forgotten"}, status_code=404)
+        file = message.media[index]
+        return Response(file.content, media_type=file.content_type)
+
     @router.get("/handset")
     async def handsets() -> list[str]:
         return [person.key for person in sim.account.people]
@@ -205,9 +226,7 @@ def _phones(sim: "TwilioSimulator") -> APIRouter:
         return sim.handset(address).story()
 
     @router.get("/handset/{address}/events")
-    async def events(
-        address: str, after: int = 0, wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT_S)] = 0
-    ) -> dict[str, Any]:
+    async def events(address: str, after: int = 0, wait: Wait = 0) -> dict[str, Any]:
         news = await sim.handset(address).wait(after, wait)
         return {"events": news, "last": news[-1]["n"] if news else after}
 

@@ -131,8 +131,9 @@ class Rules:
         self._rules.append(rule)
         return rule
 
-    def clear(self) -> None:
-        self._rules.clear()
+    def clear(self, number: int | None = None) -> None:
+        """All, or the one of this number; harmless when it is gone."""
+        self._rules = [rule for rule in self._rules if number is not None and rule.id != number]
 
     def stories(self) -> list[dict[str, Any]]:
         return [rule.story() for rule in self._rules]

@@ -1,11 +1,12 @@
 """The user's phone: what was really seen on it, in the order it was seen."""
 
-import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+from sandbox.twilio.feed import Feed
 
 
 @dataclass(slots=True)
@@ -37,17 +38,17 @@ class TypingSpan:
     """message, timeout; None while it shows"""
 
 
-class Handset:
+class Handset(Feed):
     """Bubbles as ordered on the screen, and the events that made them so, numbered from 1."""
 
-    def __init__(self, address: str, keep: int) -> None:
+    def __init__(self, address: str, keep: int, also: Callable[[dict[str, Any]], None]) -> None:
+        """`also` hears every event too, without its number."""
+        super().__init__(keep * 4)
         self.address = address
         self._bubbles: dict[str, Bubble] = {}
         self._keep = keep
-        self._events: deque[dict[str, Any]] = deque(maxlen=keep * 4)
-        self._last = 0
+        self._also = also
         self._shown = 0
-        self._waiting: list[asyncio.Future[None]] = []
         self.typing: deque[TypingSpan] = deque(maxlen=keep)
 
     @property
@@ -99,34 +100,15 @@ class Handset:
             self.typing[-1].until, self.typing[-1].ended_by = at.isoformat(), by
             self._tell(at, "typing", on=False, sid=self.typing[-1].message_sid)
 
-    def events(self, after: int = 0) -> Iterator[dict[str, Any]]:
-        return (event for event in self._events if event["n"] > after)
-
-    async def wait(self, after: int, seconds: float) -> list[dict[str, Any]]:
-        """Events newer than `after`; blocks until there is one or the time is over."""
-        if self._last <= after and seconds > 0:
-            news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(news)
-            await asyncio.wait([news], timeout=seconds)
-            news.cancel()
-        return list(self.events(after))
-
-    def wake(self) -> None:
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
-        self._waiting.clear()
-
     def _tell(self, at: datetime, event: str, **facts: Any) -> None:
-        self._last += 1
-        self._events.append({**facts, "n": self._last, "at": at.isoformat(), "event": event})
-        if self._waiting:
-            self.wake()
+        told = {**facts, "at": at.isoformat(), "event": event}
+        self.add(told)
+        self._also({**told, "address": self.address})
 
     def story(self) -> dict[str, Any]:
         return {
             "address": self.address,
-            "last_event": self._last,
+            "last_event": self.last,
             "bubbles": [asdict(bubble) for bubble in self._bubbles.values()],
             "typing": [asdict(span) for span in self.typing],
         }

@@ -167,6 +167,7 @@ class Inbox:
 
         def done(answer: Answer) -> None:
             self._under_way.discard(over)
+            self._tell(message, answer)
             if not over.done():
                 over.set_result(answer)
             for text in answer.replies:
@@ -182,3 +183,9 @@ class Inbox:
             request = Request("inbound", message.sid, "received", message.contact, url, form, token, done=done)
             self._courier.send(request)
         return Received(message.sid, form, over)
+
+    def _tell(self, message: Message, answer: Answer) -> None:
+        """Whoever watches every handset also learns whether we took it: no phone shows that."""
+        fate = {"sid": message.sid, "accepted": answer.accepted, "http": answer.http, "error": answer.error}
+        about = {"address": canonical(message.contact), "at": self._account.now().isoformat()}
+        self._account.feed.add({"event": "webhook", **about, **fate})

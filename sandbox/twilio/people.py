@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from sandbox.twilio.feed import Feed
 from sandbox.twilio.handset import Handset
 from sandbox.twilio.wire import external_user_id
 
@@ -60,11 +61,16 @@ class Contact:
         """What our webhooks see as `From`."""
         return f"whatsapp:{self.bsuid}" if self.traits.hidden else self.key
 
+    def story(self) -> dict[str, object]:
+        return {"address": self.key, "bsuid": self.bsuid, **self.traits.model_dump(exclude={"bsuid"})}
+
 
 class People:
-    def __init__(self, keep: int, bubbles: int) -> None:
+    def __init__(self, keep: int, bubbles: int, feed: Feed) -> None:
+        """`feed` gets the events of every handset, each with its `address`."""
         self._keep = keep
         self._bubbles = bubbles
+        self._feed = feed
         self._known: OrderedDict[str, Contact] = OrderedDict()
         self._aliases: dict[str, str] = {}
 
@@ -93,7 +99,7 @@ class People:
     def _meet(self, key: str) -> Contact:
         bare = key.removeprefix("whatsapp:")
         bsuid = external_user_id(bare) if bare.startswith("+") else bare
-        contact = self._known[key] = Contact(key, bsuid, Handset(key, self._bubbles))
+        contact = self._known[key] = Contact(key, bsuid, Handset(key, self._bubbles, self._feed.add))
         if not bare.startswith("+"):
             contact.traits.hidden = True
         self._aliases[f"whatsapp:{bsuid}"] = key

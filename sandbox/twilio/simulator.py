@@ -63,6 +63,7 @@ class TwilioSimulator:
         self._inbox.forget()
         self._courier.forget()
         self.account.people.wake()
+        self.account.feed.wake()
         await asyncio.gather(self._listener.stop(), self._control.stop())
         self._courier.close()
 
@@ -208,6 +209,7 @@ class TwilioSimulator:
         self.account.people.wake()
         self.account.rules.clear()
         self.account.forget()
+        self.account.feed.add({"event": "forgotten", "at": self.account.now().isoformat()})
 
     def stats(self) -> dict[str, Any]:
         return {**self.account.ledger.stats(), "pending": self.account.agenda.pending}

@@ -5,7 +5,7 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +73,7 @@ class Client:
 @bench
 async def ingress_vs_bare() -> Figure:
     """Webhooks/s of one process each, and of two; CPU a request; p99 at 40 % of the better one's maximum."""
-    async with kafka(PARTITIONS) as one, _client() as client:
+    async with kafka(PARTITIONS) as one, playing_twilio() as client:
         single = await _compare(one, client, workers=1, rounds=ROUNDS)
         double = await _compare(one, client, workers=2, rounds=3)
     ours, bare = single
@@ -103,21 +103,21 @@ async def _compare(one: Bench, client: Client, *, workers: int, rounds: int) -> 
     """The arms take turns, so that what else the machine does hits both."""
     async with AsyncExitStack() as stack:
         arms = (
-            await stack.enter_async_context(_ours(one, workers)),
+            await stack.enter_async_context(ingress(one, workers)),
             await stack.enter_async_context(_bare(workers)),
         )
         for arm in arms:
             await client.run(arm)  # code paths, connections to Kafka, the branch predictor
         for number in range(rounds):
             for arm in arms[:: -1 if number % 2 else 1]:
-                await _flat_out(client, arm)
+                await flat_out(client, arm)
             rate = SHARE * max(arm.flat_out[-1]["per_s"] for arm in arms)
             for arm in arms:
                 arm.steady.append(await client.run(arm, rate))
         return arms
 
 
-async def _flat_out(client: Client, arm: Arm) -> None:
+async def flat_out(client: Client, arm: Arm) -> None:
     before = arm.cpu()
     found = await client.run(arm)
     arm.flat_out.append(found)
@@ -125,7 +125,7 @@ async def _flat_out(client: Client, arm: Arm) -> None:
 
 
 @asynccontextmanager
-async def _ours(one: Bench, workers: int) -> AsyncIterator[Arm]:
+async def ingress(one: Bench, workers: int, more: Mapping[str, str] | None = None) -> AsyncIterator[Arm]:
     (port,) = free_ports(1)
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": one.settings.kafka_bootstrap_servers,
@@ -137,6 +137,7 @@ async def _ours(one: Bench, workers: int) -> AsyncIterator[Arm]:
         "TWILIO_AUTH_TOKEN": TOKEN,
         "TWILIO_WHATSAPP_NUMBERS": NUMBER,
         "API_TOKEN": "bench",
+        **(more or {}),
     }
     async with _server(["-m", "ingress"], port, environment) as arm:
         yield arm
@@ -189,7 +190,7 @@ def _family(pid: int) -> list[int]:
 
 
 @asynccontextmanager
-async def _client() -> AsyncIterator[Client]:
+async def playing_twilio() -> AsyncIterator[Client]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.webhooks", stdin=pipe, stdout=pipe

@@ -536,3 +536,17 @@ async def test_a_store_that_is_away_before_a_post_posts_nothing(world: World, mo
     with pytest.raises(StoreDown):
         await world.handler.handle(run_of(delivery(ask(world))))
     assert world.created == 0
+
+
+async def test_a_status_is_not_lost_on_a_row_that_another_process_has_changed(
+    world: World, sim: TwilioSimulator
+) -> None:
+    await world.deliver(ask(world, "uno"))
+    sid = (await world.row()).sid or ""
+    remembered, other = world.ledger, EffectLedger(world.database, world.clock, 15)
+    seen = []
+    for ledger, status in ((other, "sent"), (remembered, "delivered"), (other, "read"), (remembered, "sent")):
+        world.ledger = ledger
+        await world.status(sid, status)
+        seen.append((await world.row()).status)
+    assert seen == ["sent", "delivered", "read", "read"]

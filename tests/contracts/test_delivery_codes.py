@@ -5,7 +5,7 @@ import pytest
 from kit.errors import TwilioDown
 from schemas.events import AddressRefused
 from schemas.notices import MessageUncertain, MessageUndeliverable
-from sender.outcomes import TABLE, UNKNOWN, Outcome
+from sender.outcomes import TABLE, UNKNOWN, Outcome, label
 from tests.contracts.runs import run_of
 from tests.contracts.test_delivery import SID, TURN, USER, World, ask, delivery, http, sim, world
 
@@ -20,7 +20,7 @@ pytestmark = [
 
 
 def alarms(world: World, code: int) -> float:
-    return world.tools.metrics.registry.get_sample_value("hilo_send_alarms_total", {"code": str(code)}) or 0.0
+    return world.tools.metrics.registry.get_sample_value("hilo_send_alarms_total", {"code": label(code)}) or 0.0
 
 
 async def test_refused_at_once(world: World, code: int, outcome: Outcome) -> None:

@@ -21,7 +21,7 @@ from schemas.attributes import Envelope
 from schemas.documents import TurnDocument
 from schemas.events import CallCompleted, CloseRequested, MessageReceived
 from tests.memory_mongo import MemoryMongo
-from tests.unit.processor.states import CHANNEL, CONTACT, POLICY, call, completed, contact, message, run
+from tests.unit.processor.states import CHANNEL, CONTACT, NOW, POLICY, call, completed, contact, message, run
 
 pytestmark = pytest.mark.stack
 COLLECTIONS = ("contacts", "conversations", "messages", "calls")
@@ -230,6 +230,16 @@ async def test_indexes_made_twice_are_harmless(wire_database: Database, mongo_ur
         for index in indexes:
             assert bool(made[index.field].get("unique")) is index.unique
     await mongo.stop()
+
+
+async def test_times_come_back_to_the_millisecond(database: Database) -> None:
+    at = NOW.replace(microsecond=123_999)
+    row = {"_id": "a", "rev": "a", "at": at, "lines": [{"at": at}], "times": [at]}
+    await database.conversations.insert_one(row)
+    await database.conversations.replace_one({"rev": "a"}, {**row, "rev": "b"})
+    found = await database.conversations.find_one({"_id": "a"})
+    stored = at.replace(microsecond=123_000)
+    assert found == {"_id": "a", "rev": "b", "at": stored, "lines": [{"at": stored}], "times": [stored]}
 
 
 async def test_only_one_conversation_may_be_open(database: Database) -> None:

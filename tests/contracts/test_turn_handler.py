@@ -64,8 +64,8 @@ class MortalRepository(Repository):
     async def mark_done(self, turn: TurnDocument) -> None:
         await self.fate.around(lambda: super(MortalRepository, self).mark_done(turn))
 
-    async def _advance(self, collection: Any, after: Mapping[str, Any]) -> None:
-        await self.fate.around(lambda: super(MortalRepository, self)._advance(collection, after))
+    async def _advance(self, collection: Any, after: Mapping[str, Any], *, new: bool) -> None:
+        await self.fate.around(lambda: super(MortalRepository, self)._advance(collection, after, new=new))
 
     async def _insert_missing(self, collection: Any, documents: Sequence[Mapping[str, Any]]) -> None:
         await self.fate.around(lambda: super(MortalRepository, self)._insert_missing(collection, documents))

@@ -1,4 +1,4 @@
-"""What an operator types at night, in a running sandbox: explain, dead letters, export, erase."""
+"""What an operator types at night, in a running sandbox: explain, replay, dead letters, export, erase."""
 
 import asyncio
 import json
@@ -65,6 +65,12 @@ async def _explained(layout: Layout, sid: str) -> None:
         return code == 0 and [one["status"] for one in json.loads(out)["sends"]] == ["read"]
 
     await eventually(read, "the answer is read", within=60)
+    replayed = await document(layout, "replay", "--contact", CLIENT, "--json", "--check")
+    assert (replayed["counts"], SECRET in json.dumps(replayed), NUMBER in json.dumps(replayed)) == (
+        {"same": 1},
+        True,
+        False,
+    )
     told = await document(layout, "explain", sid, "--json")
     (send,) = told["sends"]
     assert (told["records"][0]["text"].startswith(SECRET), told["turn"]["outcome"]) == (True, "replied")
@@ -148,3 +154,5 @@ async def _erased(layout: Layout, sid: str) -> None:
     assert "nothing is stored" in await refused(layout, "export", CLIENT)
     assert "nothing is stored" in await refused(layout, "erase", CLIENT, "--yes")
     assert (await document(layout, "explain", sid, "--json"))["turn"]["outcome"] == "erased"
+    told = await document(layout, "replay", "--contact", CLIENT, "--json", "--check")
+    assert (set(told["counts"]), [one for one in told["results"] if "now" in one]) == ({"erased"}, [])

@@ -102,6 +102,48 @@ async def test_long_poll(sim: TwilioSimulator, control: httpx.AsyncClient, sdk: 
     assert [event["event"] for event in more["events"]] == ["bubble", "tick"]
 
 
+async def test_events_of_every_handset_in_one_sequence(sim: TwilioSimulator, control: httpx.AsyncClient) -> None:
+    start = sim.account.feed.last
+    waiting = asyncio.create_task(control.get("/events", params={"after": start, "wait": 20}))
+    while not sim.account.feed._waiting:  # noqa: ASYNC110 - the long poll has no event to offer
+        await asyncio.sleep(0)
+    sim.say(USER, "hola")
+    first = (await waiting).json()
+    await sim.inbound("+34600999888", "buenas")
+    await sim.idle()
+    more = (await control.get("/events", params={"after": first["last"]})).json()
+    told = first["events"] + more["events"]
+    assert [event["n"] - start for event in told] == [1, 2, 3, 4]
+    shown = [(event["address"], event["bubble"]["body"]) for event in told if event["event"] == "bubble"]
+    assert shown == [(USER, "hola"), ("whatsapp:+34600999888", "buenas")]
+    taken = {event["address"]: event["accepted"] for event in told if event["event"] == "webhook"}
+    assert taken == {USER: True, "whatsapp:+34600999888": True}
+    assert [one["address"] for one in (await control.get("/contacts")).json()] == [USER, "whatsapp:+34600999888"]
+    await control.post("/reset")
+    after = (await control.get("/events", params={"after": more["last"], "wait": 20})).json()
+    assert [(event["n"] - start, event["event"]) for event in after["events"]] == [(5, "forgotten")]
+    ahead = (await control.get("/events", params={"after": start + 9, "wait": 20})).json()
+    assert ahead == {"events": [], "last": start + 5}
+
+
+async def test_a_file_as_the_user_sent_it(control: httpx.AsyncClient) -> None:
+    given = {"from": USER, "kind": "image", "media": {"content_type": "image/png", "base64": "aGlsbw=="}}
+    sid = (await control.post("/inbound", json=given)).json()["sid"]
+    file = await control.get(f"/media/{sid}/0")
+    assert (file.content, file.headers["content-type"]) == (b"hilo", "image/png")
+    for nothing in (f"/media/{sid}/1", f"/media/{sid}/-1", "/media/MM0/0"):
+        assert (await control.get(nothing)).status_code == 404
+
+
+async def test_one_fault_ends_and_the_other_stays(control: httpx.AsyncClient) -> None:
+    first, second = [
+        (await control.post("/faults", json={"effect": effect, "kind": "status"})).json()["id"]
+        for effect in ("drop", "duplicate")
+    ]
+    await control.delete(f"/faults/{first}")
+    assert [rule["id"] for rule in (await control.get("/faults")).json()] == [second]
+
+
 async def test_reset(sim: TwilioSimulator, control: httpx.AsyncClient, sdk: Sdk) -> None:
     sim.configure(speed=0.001)
     sim.open_window(USER)

@@ -417,7 +417,7 @@ class Process:
         world.expect(executor.in_flight <= limits.concurrency, f"{executor.in_flight} in flight")
         world.expect(len(self.working) <= limits.concurrency, f"{len(self.working)} at work")
         world.expect(0 <= executor.buffered <= limits.buffered, f"{executor.buffered} buffered")
-        ledgers = list(executor._ledgers.values())
+        ledgers = list(executor.ledgers.values())
         world.expect(executor.buffered == sum(one.unfinished for one in ledgers), "buffered is not what is unfinished")
         ready = Counter(map(id, executor._ready))
         for ledger in ledgers:

@@ -46,6 +46,9 @@ class Shelf:
             spans.append(Span(TopicPartition(topic, number), begin, len(shelf)))
         return spans
 
+    async def of_key(self, topic: str, key: bytes, since: datetime | None = None) -> list[Span]:
+        return [(await self.whole(topic, since))[len(key) % PARTITIONS]]
+
     async def around(self, positions: Sequence[Position]) -> list[Span]:
         return [Span(TopicPartition(one.topic, one.partition), one.offset, one.offset + 1) for one in positions]
 

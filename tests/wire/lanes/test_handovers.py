@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from kit.kafka.broker import prefixed
 from kit.kafka.consumers import Consumers
 from kit.kafka.dead_letters import DeadLetters
 from kit.kafka.lanes import Subscription
@@ -48,7 +47,7 @@ async def test_records_that_come_before_their_ledger_is_open_are_given_back_and_
     kafka: KafkaSettings, consume: Consume, seen: Seen, tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The race of aiokafka, held open: records are fetched during the revocation, and the ledger opens only after."""
-    group = prefixed(kafka, CALL_COMPLETED.group or "")
+    group = CALL_COMPLETED.group or ""
     revoked, assigned = KeyedSubscriber.revoked, KeyedSubscriber.assigned
 
     async def revoked_while_records_arrive(self: KeyedSubscriber, partitions: Iterable[TopicPartition]) -> None:
@@ -99,7 +98,7 @@ async def test_a_stop_lets_running_handlers_finish_commits_them_and_leaves_the_r
 async def test_a_handler_at_work_may_finish_before_its_partition_moves_and_is_committed(
     kafka: KafkaSettings, consume: Consume, seen: Seen, tools: Tools
 ) -> None:
-    group = prefixed(kafka, CALL_COMPLETED.group or "")
+    group = CALL_COMPLETED.group or ""
     seen.gate.clear()
     await produce(kafka, 3)
     async with started(consume(seen, replace(TIMING, revoke_grace=10.0))) as consumers:

@@ -107,6 +107,13 @@ async def test_mongo_keeps_documents_and_its_unique_sparse_index(mongo: MongoSer
         await mongo.start()
 
 
+async def test_a_restart_keeps_the_port_that_was_free(mongo: MongoServer) -> None:
+    before = mongo.uri, mongo.child.pid
+    await mongo.restart()
+    assert mongo.uri == before[0]
+    assert mongo.child.pid != before[1]
+
+
 @pytest.mark.parametrize("server", [KafkaServer, MongoServer])
 async def test_a_port_in_use_is_named_with_its_setting(server: type[KafkaServer | MongoServer], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -55,7 +55,7 @@ def test_a_choked_lane_stops_its_source_until_it_is_worked_off() -> None:
         await asyncio.sleep(1)
         assert rig.executor.wanted() == ["s", "t"]
         await rig.rest()
-        assert rig.executor._ledgers["s"].choked == 0
+        assert rig.executor.ledgers["s"].choked == 0
 
     run_virtual(scenario())
 
@@ -90,7 +90,7 @@ def test_what_is_settled_keeps_no_payload_in_the_window() -> None:
         rig.feed("stuck", "stuck")
         rig.feed("k", "payload")
         await asyncio.sleep(1)
-        assert [(slot.raw, slot.record) for slot in rig.executor._ledgers["s"].window][1:] == [(None, None)]
+        assert [(slot.raw, slot.record) for slot in rig.executor.ledgers["s"].window][1:] == [(None, None)]
 
     run_virtual(scenario())
 

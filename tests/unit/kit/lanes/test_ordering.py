@@ -250,7 +250,7 @@ def test_a_lane_that_ran_empty_is_forgotten() -> None:
         for key in range(50):
             rig.feed(f"k{key}", "a", "b")
         await rig.rest()
-        ledger = rig.executor._ledgers["s"]
+        ledger = rig.executor.ledgers["s"]
         assert (len(ledger.lanes), len(ledger.window), ledger.unfinished, rig.executor.in_flight) == (0, 0, 0, 0)
 
     run_virtual(scenario())
