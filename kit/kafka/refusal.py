@@ -27,7 +27,7 @@ from kit.settings import KafkaSettings
 
 __all__ = ["not_reached", "refusal"]
 
-ANSWER_S = 5.0
+ANSWER_S = 3.0  # somebody waits to connect again
 ANOTHER_NAME = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 PROTOCOL = "KAFKA_SECURITY_PROTOCOL"
 SASL = {"PLAINTEXT": "SASL_PLAINTEXT", "SSL": "SASL_SSL"}
@@ -47,12 +47,16 @@ async def not_reached(settings: KafkaSettings, error: BaseException) -> HiloErro
 
 
 async def refusal(options: Options) -> str | None:
-    """What the first broker that answers has against us. None: nothing, or no broker answers, which is an outage."""
-    for host, port, _ in collect_hosts(options["bootstrap_servers"]):
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
-                if found := await _of(host, port, options):
-                    return found
+    """What a broker that answers has against us; ANSWER_S at most. None: nothing, or none answers, an outage."""
+    hosts = collect_hosts(options["bootstrap_servers"])
+    found = await asyncio.gather(*(_in_time(host, port, options) for host, port, _ in hosts))
+    return next(filter(None, found), None)
+
+
+async def _in_time(host: str, port: int, options: Options) -> str | None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ANSWER_S):
+            return await _of(host, port, options)
     return None
 
 

@@ -86,7 +86,7 @@ def _ours(cost: Costs, world: World) -> list[Ceiling]:
             "MongoDB: a primary",
             f"{world.primary_per_s:,.0f} commands/s (assumed)",
             _day(world.primary_per_s, one.commands),
-            "a larger machine, then shards",
+            "a larger machine, then cells",
         ),
     ]
 

@@ -72,7 +72,7 @@ def _sizes(cost: Costs, world: World) -> str:
         ("messages/s to Twilio", lambda one: _number(one.posts)),
         ("**WhatsApp numbers**", lambda one: f"{one.numbers}"),
         ("commands/s to MongoDB", lambda one: _number(one.commands)),
-        ("**shards** (1 = a replica set)", lambda one: f"{one.shards}"),
+        ("**MongoDB primaries** (above 1: cells)", lambda one: f"{one.shards}"),
         ("records/s to Kafka", lambda one: _number(one.records)),
         ("runs out if left as it is", lambda one: _exhausted(one, cost, world)),
     ]
