@@ -11,9 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, WriteConcernError
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    WriteConcernError,
+)
 
-from kit.errors import StoreDown
+from kit.errors import Misconfigured, StoreDown
 from kit.logs import get_log
 from kit.settings import MongoSettings
 
@@ -21,6 +30,9 @@ __all__ = ["INDEXES", "Database", "Index", "Mongo", "store_errors"]
 
 Document = dict[str, Any]
 Database = AsyncIOMotorDatabase[Document]
+# What a mongos says while a shard has no primary, and members while they change roles; the driver maps only the latter.
+PASSING = {6, 7, 89, 91, 133, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+REFUSED = {13, 18, 8000}  # Unauthorized, AuthenticationFailed, the same from Atlas
 RETRY_S = 1.0  # after the 5 s in which a server is looked for
 
 
@@ -62,17 +74,7 @@ class Mongo:
     """The client of one process."""
 
     def __init__(self, settings: MongoSettings) -> None:
-        self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
-            settings.mongodb_uri.get_secret_value(),
-            tz_aware=True,
-            w="majority",
-            journal=True,
-            serverSelectionTimeoutMS=5000,
-            socketTimeoutMS=10_000,
-            connectTimeoutMS=3000,
-            retryWrites=False,  # the embedded server has no sessions; our writes can be repeated
-            appname="hilo",
-        )
+        self._client = _client(settings)
         self.database: Database = self._client[settings.mongodb_database]
 
     async def start(self) -> None:
@@ -85,16 +87,43 @@ class Mongo:
                 await asyncio.sleep(RETRY_S)
 
     async def prepare(self) -> None:
-        """Make the indexes; harmless when they are there. Raises StoreDown."""
-        with store_errors():
-            for collection, indexes in INDEXES.items():
-                for index in indexes:
-                    await self.database[collection].create_index(
-                        index.field, unique=index.unique, sparse=index.sparse, name=f"{index.field}_1"
-                    )
+        """Make the indexes; harmless when they are there. Raises StoreDown, Misconfigured when we are not let in."""
+        try:
+            with store_errors():
+                await self._make_indexes()
+        except OperationFailure as error:
+            if error.code in REFUSED:
+                raise Misconfigured(
+                    [f"MONGODB_URI: MongoDB refuses its user or password (code {error.code})"]
+                ) from None
+            raise
+
+    async def _make_indexes(self) -> None:
+        for collection, indexes in INDEXES.items():
+            for index in indexes:
+                await self.database[collection].create_index(
+                    index.field, unique=index.unique, sparse=index.sparse, name=f"{index.field}_1"
+                )
 
     async def stop(self) -> None:
         self._client.close()
+
+
+def _client(settings: MongoSettings) -> AsyncIOMotorClient[Document]:
+    try:
+        return AsyncIOMotorClient(
+            settings.mongodb_uri.get_secret_value(),
+            tz_aware=True,
+            w="majority",
+            journal=True,
+            serverSelectionTimeoutMS=5000,
+            socketTimeoutMS=10_000,
+            connectTimeoutMS=3000,
+            retryWrites=False,  # the embedded server has no sessions; our writes can be repeated
+            appname="hilo",
+        )
+    except (ConfigurationError, ValueError) as error:  # what is wrong with it may quote it, password and all
+        raise Misconfigured([f"MONGODB_URI cannot be used: {type(error).__name__}"]) from None
 
 
 @contextmanager
@@ -104,3 +133,11 @@ def store_errors() -> Iterator[None]:
         yield
     except (ConnectionFailure, AutoReconnect, NetworkTimeout, ExecutionTimeout, WriteConcernError) as error:
         raise StoreDown(f"MongoDB: {type(error).__name__}") from None
+    except BulkWriteError as error:
+        if error.details.get("writeConcernErrors"):  # written, and perhaps rolled back by an election
+            raise StoreDown("MongoDB: WriteConcernError") from None
+        raise
+    except OperationFailure as error:
+        if error.code in PASSING:
+            raise StoreDown(f"MongoDB: {(error.details or {}).get('codeName', error.code)}") from None
+        raise

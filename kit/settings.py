@@ -1,9 +1,10 @@
 """Settings from the environment and `.env`. Every wrong one is named at once, and none is ever printed bare."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 S = TypeVar("S", bound="ServiceSettings")
+V = TypeVar("V")
 
 
 def _numbers(text: object) -> object:
@@ -48,6 +50,25 @@ def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
     return text.rstrip("/")
+
+
+def _with_sasl(value: V, told: ValidationInfo) -> V:
+    protocol = str(told.data.get("kafka_security_protocol", ""))
+    if value is None and protocol.startswith("SASL"):
+        raise ValueError(f"must be set where KAFKA_SECURITY_PROTOCOL is {protocol}")
+    return value
+
+
+def _authorities(path: Path | None) -> Path | None:
+    """Looked at here, so that a wrong file is named with all other faults."""
+    if path is not None:
+        try:
+            ssl.create_default_context(cafile=path)
+        except ssl.SSLError:
+            raise ValueError("the file holds no certificate in PEM form") from None
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    return path
 
 
 ListOfNumbers = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_numbers)]
@@ -94,9 +115,11 @@ class KafkaSettings(ServiceSettings):
     kafka_bootstrap_servers: str = Field(default="localhost:9092", min_length=1)
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: Path | None = None
+    kafka_sasl_username: Annotated[str | None, AfterValidator(_with_sasl)] = Field(default=None, validate_default=True)
+    kafka_sasl_password: Annotated[SecretStr | None, AfterValidator(_with_sasl)] = Field(
+        default=None, validate_default=True
+    )
+    kafka_ssl_cafile: Annotated[Path | None, AfterValidator(_authorities)] = None
     kafka_topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$", description="before topics and groups")
     kafka_session_timeout_ms: int = Field(
         default=15_000,

@@ -43,7 +43,9 @@ async def doctor(as_json: bool = JSON) -> None:
         try:
             findings += await check(settings)
         except HiloError as error:
-            findings.append(Finding(subject, "fail", str(error), "start it, or correct its setting"))
+            remedy = "correct it" if isinstance(error, Misconfigured) else "start it, or correct its setting"
+            if str(error) not in {one.detail for one in findings}:  # two checks may meet the same fault
+                findings.append(Finding(subject, "fail", str(error), remedy))
     report(findings, as_json=as_json)
 
 

@@ -15,7 +15,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from kit.clock import Clock
-from kit.errors import BrokerDown, Poison
+from kit.errors import BrokerDown, Misconfigured, Poison
+from kit.kafka.refusal import refusal
 from kit.logs import get_log
 from kit.metrics import Metrics
 from kit.tracing import SpanKind, inner, outgoing
@@ -31,7 +32,11 @@ REBUILD_S = (0.2, 2.0)  # first and longest pause between attempts to connect
 
 
 class Outlet:
-    """A supervised producer. `start` returns at once; until the broker is reached every send fails fast."""
+    """A supervised producer. `start` returns at once; until the broker is reached every send fails fast.
+
+    A broker that answers and does not take us is a wrong setting while we have never been connected, and ends the
+    process. Later it is an outage like any other: somebody is changing passwords or certificates.
+    """
 
     def __init__(self, options: dict[str, Any], prefix: str, clock: Clock, metrics: Metrics) -> None:
         self._options = options
@@ -42,22 +47,33 @@ class Outlet:
         self._producer: AIOKafkaProducer | None = None
         self._broken = asyncio.Event()
         self._connected = asyncio.Event()
+        self._refused: asyncio.Future[BaseException] | None = None
         self._supervisor: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
         return self._connected.is_set()
 
+    @property
+    def failures(self) -> list[asyncio.Future[BaseException]]:
+        return [self._refused] if self._refused else []
+
     async def start(self) -> None:
+        self._refused = asyncio.get_running_loop().create_future()
         self._supervisor = asyncio.create_task(self._supervise(), name="outlet")
 
     async def wait_ready(self, seconds: float) -> None:
-        """Raises BrokerDown when the broker was not reached in time."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._connected.wait()
-        except TimeoutError:
-            raise BrokerDown(f"Kafka not reached within {seconds:g} s") from None
+        """Raises BrokerDown when the broker was not reached in time, Misconfigured when it does not take us."""
+        connected = asyncio.create_task(self._connected.wait())
+        waiting: set[asyncio.Future[Any]] = {connected, *self.failures}
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        connected.cancel()
+        if self._connected.is_set():
+            return
+        for refused in self.failures:
+            if refused.done():
+                raise refused.result()
+        raise BrokerDown(f"Kafka not reached within {seconds:g} s")
 
     async def publish(self, topic: str, envelope: Envelope[Event], *, deadline: float = 5.0) -> None:
         """Return once every in-sync replica has it. Raises BrokerDown after `deadline` seconds, Poison if too large."""
@@ -110,6 +126,7 @@ class Outlet:
     async def _supervise(self) -> None:
         while True:
             await self._connect()
+            self._refused = None  # from now on it is an outage
             self._broken.clear()
             self._connected.set()
             await self._until_broken()
@@ -139,8 +156,10 @@ class Outlet:
             try:
                 await producer.start()
             except (KafkaError, OSError) as error:
-                self._log.warning("Kafka not reached", error=type(error).__name__, retry_in_s=pause)
                 await _close(producer)
+                refused = await refusal(self._options)
+                self._log.warning("Kafka not reached", error=refused or type(error).__name__, retry_in_s=pause)
+                self._refuse(refused)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, longest)
             except BaseException:
@@ -149,6 +168,10 @@ class Outlet:
             else:
                 self._producer = producer
                 return
+
+    def _refuse(self, why: str | None) -> None:
+        if why and self._refused and not self._refused.done():
+            self._refused.set_result(Misconfigured([why]))
 
     async def _discard(self) -> None:
         producer, self._producer = self._producer, None

@@ -14,6 +14,7 @@ from kit.errors import BrokerDown
 from kit.kafka.broker import client_options, prefixed
 from kit.kafka.dead_letters import Position
 from kit.kafka.delivery import Raw, wire
+from kit.kafka.refusal import not_reached
 from kit.settings import KafkaSettings
 from schemas.attributes import WireRecord
 
@@ -49,7 +50,7 @@ class Span:
 
 @asynccontextmanager
 async def reader(settings: KafkaSettings) -> AsyncIterator["Reader"]:
-    """Raises BrokerDown when Kafka is not reached, also later."""
+    """Raises BrokerDown when Kafka is not reached, also later; Misconfigured where it does not take us."""
     consumer = AIOKafkaConsumer(
         **client_options(settings),
         enable_auto_commit=False,
@@ -58,9 +59,11 @@ async def reader(settings: KafkaSettings) -> AsyncIterator["Reader"]:
         retry_backoff_ms=20,  # also before a topic's first metadata
     )
     try:
-        with _broker_errors(settings):
+        try:
             async with asyncio.timeout(ANSWER_S):
                 await consumer.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise await not_reached(settings, error) from None
         yield Reader(consumer, settings)
     finally:
         await consumer.stop()

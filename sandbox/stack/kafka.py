@@ -1,6 +1,6 @@
 """One real Kafka broker (KRaft, broker and controller in one process) on 127.0.0.1."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,8 @@ from sandbox.stack.readiness import until_ready, with_port_retries
 HEAP_MB = 512
 READY_WITHIN_S = 60  # 1.1-2.7 s on two idle cores; a busy CI machine is slower by far
 STOP_GRACE_S = 5  # a clean shutdown takes 0.3 s
+Properties = Callable[[int, int], str]
+"""Port of the plain listener and of the controller → the broker's settings."""
 
 
 class KafkaServer:
@@ -35,6 +37,7 @@ class KafkaServer:
         progress: Progress = silent,
         port_setting: str = "--kafka-port",
         jvm_options: Sequence[str] | None = None,
+        properties: Properties | None = None,
     ) -> None:
         self._folder = DataFolder(data / "kafka")
         self._log = data.absolute() / "logs" / "kafka.log"
@@ -43,6 +46,7 @@ class KafkaServer:
         self._progress = progress
         self._port_setting = port_setting
         self._jvm_options = jvm_options
+        self._properties = properties or server_properties
         self._port = 0
         self._child: Child | None = None
 
@@ -97,7 +101,7 @@ class KafkaServer:
         ports = free_ports(2)
         self._port = self._wanted_port or ports[0]
         properties = self._folder.path / "server.properties"
-        properties.write_text(server_properties(self._port, ports[1]), encoding="utf-8")
+        properties.write_text(self._properties(self._port, ports[1]), encoding="utf-8")
         options = aot_options(self._cache) if self._jvm_options is None else self._jvm_options
         command = java_command(jars, "kafka.Kafka", properties.name, heap_mb=HEAP_MB, options=options)
         # Kafka reads the file as ISO-8859-1 and splits its folders at commas: relative names avoid both.

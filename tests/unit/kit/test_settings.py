@@ -209,3 +209,34 @@ def test_only_a_sandbox_has_a_clock_that_moves(complete: pytest.MonkeyPatch, tmp
     assert type(load(JanitorSettings).clock()) is SystemClock
     complete.setenv("HILO_CLOCK_FILE", str(tmp_path / "clock"))
     assert type(load(JanitorSettings).clock()) is FileClock
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({}, {"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"}),
+        ({"KAFKA_SASL_USERNAME": "hilo"}, {"KAFKA_SASL_PASSWORD"}),
+        ({"KAFKA_SASL_PASSWORD": "sekreto-kafka"}, {"KAFKA_SASL_USERNAME"}),
+    ],
+)
+def test_sasl_without_user_or_password_is_named(
+    given: dict[str, str], names: set[str], complete: pytest.MonkeyPatch
+) -> None:
+    complete.delenv("KAFKA_SASL_PASSWORD")
+    for name, value in {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", **given}.items():
+        complete.setenv(name, value)
+    found = faults(JanitorSettings)
+    assert set(found) == names
+    assert all("must be set where KAFKA_SECURITY_PROTOCOL is SASL_SSL" in fault for fault in found.values())
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "cannot be read: No such file"), ("sekreto", "holds no certificate in PEM form")]
+)
+def test_a_file_without_authorities_is_named(
+    content: str | None, told: str, complete: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    complete.setenv("KAFKA_SSL_CAFILE", "ca.pem")
+    assert told in faults(JanitorSettings)["KAFKA_SSL_CAFILE"]
