@@ -49,8 +49,22 @@ def build(settings: ConsoleSettings, tools: Tools) -> Service:
     work = desk(settings, tools, outlet, Reads(mongo.database))
     server = HttpServer(application(work, probe_routes(service)), settings.console_port, "CONSOLE_PORT")
     # The feed stops first: a server waits for what is open, and the pages' connections never end by themselves.
-    service.parts = (outlet, work.board, work.tail, work.pending, work.undertaking, server, work.feed)
+    parts = (outlet, work.board, work.tail, work.pending, work.undertaking, server, work.feed)
+    service.parts = (_Closing(mongo), *parts)
     return service
+
+
+class _Closing:
+    """The store is not waited for at the start; its connections are closed at the end all the same."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._mongo = mongo
+
+    async def start(self) -> None:
+        """Nothing: the first question opens them."""
+
+    async def stop(self) -> None:
+        await self._mongo.stop()
 
 
 def desk(settings: ConsoleSettings, tools: Tools, outlet: Outlet, reads: Reads) -> Desk:

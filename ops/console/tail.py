@@ -73,23 +73,18 @@ class Tail:
             auto_offset_reset="latest",
             retry_backoff_ms=50,
         )
-        reading: asyncio.Task[None] | None = None
+        work: list[asyncio.Task[None]] = []
         try:
             async with asyncio.timeout(ANSWER_S * 3):
                 await consumer.start()
                 await self._assign(consumer)
             self._is(up=True)
-            reading = asyncio.create_task(self._read(consumer))
-            looking = asyncio.create_task(self._look(consumer))
-            done, rest = await asyncio.wait({reading, looking}, return_when=asyncio.FIRST_COMPLETED)
-            for one in rest:
-                one.cancel()
-            await asyncio.gather(*rest, return_exceptions=True)
-            for one in done:
-                one.result()
+            work = [asyncio.create_task(one(consumer)) for one in (self._read, self._look)]
+            await asyncio.gather(*work)
         finally:
-            if reading:
-                reading.cancel()
+            for one in work:
+                one.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
             with suppress(KafkaError, OSError, TimeoutError):
                 async with asyncio.timeout(ANSWER_S):
                     await consumer.stop()

@@ -64,7 +64,7 @@ class Chats:
             if address_of(number)[0] not in known & self._introduced:
                 await self.add(name, number, hidden=hidden)
         people: dict[str, Person] = {}
-        for told in await self._outside.get("twilio", "/contacts"):
+        for told in sorted(await self._outside.get("twilio", "/contacts"), key=_place):
             await self._fill(self._met(told, people))
         self.people = people
         return last
@@ -137,3 +137,9 @@ class Chats:
 
 def _made_up(address: str) -> str | None:
     return next((number for _, number, _ in MADE_UP if address_of(number)[0] == address), None)
+
+
+def _place(told: dict[str, Any]) -> int:
+    """Those who are made up first, also where a slow answer made another one known before."""
+    made_up = [address_of(number)[0] for _, number, _ in MADE_UP]
+    return made_up.index(told["address"]) if told["address"] in made_up else len(made_up)
