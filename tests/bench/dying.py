@@ -137,9 +137,11 @@ class Dying:
         return int((await self._http.get(f"{self._agent}/stats")).raise_for_status().json()["user_messages"])
 
     async def until_asked(self, count: int) -> None:
-        async with asyncio.timeout(ANSWERED_S):
-            while await self.questions() < count:  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + ANSWERED_S
+        while (asked := await self.questions()) < count:
+            assert loop.time() < until, f"{asked} of {count} asked within {ANSWERED_S:g} s"
+            await asyncio.sleep(0.2)
 
     async def until_answered(self, count: int, within_s: float) -> Counter[str]:
         """Bubbles of ours by person; returns when `count` people have one, or the time is over."""
