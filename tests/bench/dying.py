@@ -1,6 +1,7 @@
 """Processors that are killed while people write: when is each contact's turn under way again?"""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,13 +115,6 @@ class Dying:
         profile = {"mps": 100_000, "max_concurrency": 100_000, "webhook_concurrency": 256}
         (await self._http.put(f"{self._twilio}/profile", json=profile)).raise_for_status()
 
-    async def stop_the_clock(self) -> None:
-        """The agent's: it thinks until `go_on`."""
-        (await self._http.post(f"{self._agent}/clock/mode", json={"mode": "virtual"})).raise_for_status()
-
-    async def go_on(self) -> None:
-        (await self._http.post(f"{self._agent}/clock/mode", json={"mode": "real"})).raise_for_status()
-
     async def write(self, count: int, *, within_s: float, people: int = 0) -> None:
         """One finished question of each of `count` people. Twilio repeats a webhook that nobody takes."""
         burst = {
@@ -136,12 +130,19 @@ class Dying:
         """How many the agent was asked, repeats included."""
         return int((await self._http.get(f"{self._agent}/stats")).raise_for_status().json()["user_messages"])
 
-    async def until_asked(self, count: int) -> None:
+    async def until_in_flight(self, member: str, count: int, within_s: float) -> int:
+        """Turns at work in a processor: those that the agent thinks about, and those that wait for a session."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + ANSWERED_S
-        while (asked := await self.questions()) < count:
-            assert loop.time() < until, f"{asked} of {count} asked within {ANSWERED_S:g} s"
+        until = loop.time() + within_s
+        while (found := await self._in_flight(member)) < count:
+            assert loop.time() < until, f"{found} of {count} turns in flight within {within_s:g} s"
             await asyncio.sleep(0.2)
+        return found
+
+    async def _in_flight(self, member: str) -> int:
+        told = (await self._http.get(f"{self._fleet.doors[member]}/metrics")).raise_for_status().text
+        found = re.search(r'hilo_lanes{[^}]*state="running"[^}]*topic="contact.log"} (\S+)', told)
+        return int(float(found[1])) if found else 0
 
     async def until_answered(self, count: int, within_s: float) -> Counter[str]:
         """Bubbles of ours by person; returns when `count` people have one, or the time is over."""
@@ -157,16 +158,16 @@ class Dying:
 
     async def starts(self, after: datetime) -> list[datetime]:
         """When each turn that was decided since had been started: its decision, less what the agent took for it."""
-        found: list[datetime] = []
-        mongo = Mongo(
-            MongoSettings(mongodb_uri=self._fleet.layout.mongodb_uri, mongodb_database="hilo", _env_file=None)
-        )
-        async for turn in mongo.database["turns"].find({}):
-            decided = turn["decided_at"].replace(tzinfo=UTC)
-            if decided > after:
-                found.append(decided - timedelta(seconds=float(turn["agent"].get("seconds", 0))))
-        await mongo.stop()
-        return found
+        found = await self._turns()
+        return [at - timedelta(seconds=agent_s) for at, agent_s in found if at > after]
 
-    async def decided_until(self, moment: datetime) -> int:
-        return sum(at <= moment for at in await self.starts(datetime.min.replace(tzinfo=UTC)))
+    async def decided(self, moment: datetime) -> int:
+        """How many turns had been decided by then."""
+        return sum(at <= moment for at, _ in await self._turns())
+
+    async def _turns(self) -> list[tuple[datetime, float]]:
+        where = self._fleet.layout.mongodb_uri
+        mongo = Mongo(MongoSettings(mongodb_uri=where, mongodb_database="hilo", _env_file=None))
+        turns = [one async for one in mongo.database["turns"].find({})]
+        await mongo.stop()
+        return [(one["decided_at"].replace(tzinfo=UTC), float(one["agent"].get("seconds", 0))) for one in turns]
