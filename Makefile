@@ -11,7 +11,7 @@ FOR  ?= 120
 SEED ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help sandbox demo test prove bench crash check format lock
+.PHONY: help sandbox demo test prove bench crash soak check format lock
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ bench: $(READY)  ## benchmarks, both arms in one run; BENCH=name for one
 
 crash: $(READY)  ## kill everything for a while and print the account; FOR=seconds SEED=number
 	@$(RUN)python -m tests.crash --for $(FOR) --seed $(SEED) $(ARGS)
+
+soak: $(READY)  ## a steady load for an hour: does anything grow? FOR=seconds RATE=messages a second
+	@$(RUN)python -m tests.soak --for $(if $(filter file,$(origin FOR)),3600,$(FOR)) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
 check: $(READY)  ## format, lint, types
 	@$(RUN)ruff format --check .

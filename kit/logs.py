@@ -12,8 +12,7 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import nullcontext
 from typing import Any, TextIO
 
-import structlog
-
+from kit.lean import structlog
 from schemas.contact import redact
 
 __all__ = ["Finished", "Log", "configure", "get_log", "hush", "structure"]

@@ -8,7 +8,7 @@ import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -18,7 +18,6 @@ from kit import logs
 from kit.clock import Clock
 from kit.errors import Misconfigured
 from kit.metrics import Metrics
-from kit.otlp import exported
 from kit.settings import ServiceSettings, load, masked
 from kit.watchdog import Watchdog
 
@@ -99,6 +98,7 @@ def calm_collector() -> None:
     """Collect garbage rarely: with thousands of turns in flight each round walks all of them, and finds little."""
     gc.freeze()  # what is loaded by now lives as long as the process
     gc.set_threshold(20_000, 50, 100)
+    gc.enable()  # off while everything was loaded (ops/main.py)
 
 
 def run(name: str, kind: type[S], build: Callable[[S, Tools], Service]) -> int:
@@ -132,7 +132,16 @@ async def _serve(settings: S, name: str, build: Callable[[S, Tools], Service]) -
     watchdog = Watchdog(late=lambda seconds: metrics.observe("hilo_loop_lag_seconds", seconds))
     await watchdog.start()
     try:
-        with exported(settings, name, metrics):
+        with _exported(settings, name, metrics):
             await service.run(stopping)
     finally:
         await watchdog.stop()
+
+
+def _exported(settings: S, name: str, metrics: Metrics) -> AbstractContextManager[None]:
+    """OpenTelemetry's SDK is loaded only where its spans go somewhere: it is a twentieth of a cold start."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return nullcontext()
+    from kit.otlp import exported
+
+    return exported(settings, name, metrics)

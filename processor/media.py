@@ -9,9 +9,11 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-import httpx
-
+from kit.lean import without_rich
 from kit.settings import TwilioSettings
+
+with without_rich():
+    import httpx
 
 __all__ = ["Fetched", "MediaRefused", "TwilioMedia"]
 

@@ -103,7 +103,7 @@ class Consumers:
             "isolation_level": "read_committed",
             "partition_assignment_strategy": (StickyPartitionAssignor,),  # one only: aiokafka joins once for each
             "session_timeout_ms": session,
-            "heartbeat_interval_ms": session // 5,
+            "heartbeat_interval_ms": min(session // 5, 1000),  # by its answer the others learn of a rebalance
             "rebalance_timeout_ms": 45_000,  # or a drain longer than the session would expel us
             "max_poll_interval_ms": 300_000,
             "max_partition_fetch_bytes": 256 * 1024,  # bounds what is prefetched; a larger record still comes

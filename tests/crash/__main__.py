@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
@@ -37,6 +38,9 @@ def main() -> int:
 async def _main(given: argparse.Namespace) -> int:
     console = Console(width=160, highlight=False)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker is killed on purpose
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
+    )  # our own outlet says so, too
     run = CrashRun(Plan(given.seed, given.seconds, given.contacts), given.seed, console.print)
     playing = asyncio.create_task(run.play())
     for number in (signal.SIGINT, signal.SIGTERM):

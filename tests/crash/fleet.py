@@ -7,7 +7,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from kit.kafka import topics
 from kit.settings import KafkaSettings
 from sandbox.layout import Layout, Ports
 from sandbox.stack.child import Child
-from sandbox.stack.ports import free_ports
+from sandbox.stack.ports import HOST, free_ports
 from sandbox.stack.stack import Stack
 from tests.crash.plan import GROUPS
 
@@ -53,6 +53,12 @@ class Member:
     def log(self) -> Path:
         return self._folder / "logs" / f"{self.name}.log"
 
+    @property
+    def pid(self) -> int:
+        """Of the process there is now."""
+        assert self._child
+        return self._child.pid
+
     def start(self) -> None:
         self._wanted = True
         self._keeper = asyncio.create_task(self._keep(), name=f"keeper of {self.name}")
@@ -65,6 +71,11 @@ class Member:
             os.kill(self._child.pid, number)
             return True
         return False
+
+    def die(self) -> None:
+        """kill -9, and nobody starts it again."""
+        self._wanted = False
+        self.signal(signal.SIGKILL)
 
     async def leave(self, within: float) -> float:
         """SIGTERM, and wait for its end; how long it drained. Raises TimeoutError when it hangs."""
@@ -100,12 +111,24 @@ class Member:
 class Fleet:
     """`start`, `stop`; nothing is left behind: every child dies with this process."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        *,
+        groups: Mapping[str, Sequence[str]] = GROUPS,
+        settings: Mapping[str, str] = SETTINGS,
+        prefix: str = "hilo-crash-",
+    ) -> None:
+        """`groups`: the members of each service that there are at first."""
         self._say = say
-        self.folder = Path(tempfile.mkdtemp(prefix="hilo-crash-"))
+        self._groups = groups
+        self._settings = settings
+        self.folder = Path(tempfile.mkdtemp(prefix=prefix))
         self.layout = Layout(str(self.folder), Ports.free())
         self.stack = Stack(self.folder, kafka_port=self.layout.ports.kafka, mongo_port=self.layout.ports.mongo)
         self.members: dict[str, Member] = {}
+        self.doors: dict[str, str] = {}
+        """Where each service answers `/ready` and `/metrics`."""
         self.kills: Counter[str] = Counter()
 
     async def start(self) -> None:
@@ -118,11 +141,15 @@ class Fleet:
         self._say(f"Kafka and the store are up; logs in {self.folder}/logs")
         for part in WORLD:
             self._add(part, part, {})
-        ports = iter(free_ports(sum(map(len, GROUPS.values()))))
-        for service, names in GROUPS.items():
+        for service, names in self._groups.items():
             for name in names:
-                health = str(next(ports))
-                self._add(name, service, {**SETTINGS, "HEALTH_PORT": health})
+                self.add(name, service)
+
+    def add(self, name: str, service: str) -> None:
+        """One more process of a service; it comes back whenever it ends."""
+        (port,) = (self.layout.ports.ingress,) if service == "ingress" else free_ports(1)
+        self.doors[name] = f"http://{HOST}:{port}"
+        self._add(name, service, {**self._settings, "HEALTH_PORT": str(port)})
 
     def _add(self, name: str, service: str, more: dict[str, str]) -> None:
         environment = {**self.layout.environment(service), **more}

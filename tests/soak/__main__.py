@@ -1,0 +1,86 @@
+"""`make soak FOR=3600 RATE=12`: every service under a steady load; does anything grow?"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.stack.errors import StackError
+from tests.soak.soak import SAMPLE_S, Soak
+
+RESULTS = Path(__file__).parent / "results"
+MOST = Path(__file__).parents[1] / "bench" / "results" / "path_end_to_end.json"
+SHARE = 0.5  # of the most this machine was seen to do
+LEAST_S = 6 * SAMPLE_S
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--for", dest="seconds", type=float, default=3600, metavar="S")
+    parser.add_argument("--rate", type=float, help="messages/s; half of what `path_end_to_end` measured without it")
+    parser.add_argument("--keep", action="store_true", help="keep the logs even if all is well")
+    given = parser.parse_args()
+    if given.seconds < LEAST_S:
+        parser.error(f"--for {given.seconds:g} is too short to see a trend: {LEAST_S:g} s at least")
+    return asyncio.run(_main(given))
+
+
+async def _main(given: argparse.Namespace) -> int:
+    console = Console(width=160, highlight=False)
+    rate = given.rate or SHARE * float(json.loads(MOST.read_text())["ours"])
+    console.print(f"{rate:g} messages/s for {given.seconds:g} s")
+    soak = Soak(rate, given.seconds, console.print)
+    playing = asyncio.create_task(soak.play())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
+    try:
+        await playing
+    except asyncio.CancelledError:
+        soak.fleet.tidy()
+        console.print("Stopped; nothing is left running.")
+        return 130
+    except StackError as error:
+        console.print(f"[red]{error}[/red]")
+        return 2
+    told = soak.told()
+    _write(told)
+    _print(console, soak, told)
+    if not soak.problems and not given.keep:
+        soak.fleet.tidy()
+    return 1 if soak.problems else 0
+
+
+def _write(told: dict[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    machine = {"machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"}
+    told = {**told, **machine, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    (RESULTS / "last.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+
+def _print(console: Console, soak: Soak, told: dict[str, Any]) -> None:
+    table = Table("process", "what", "first", "last", "gain", "allowed", "", box=None)
+    for name, found in soak.trends.items():
+        for what, one in found.items():
+            judged = ("flat" if one.flat else "[red]grows[/red]") if name in told["judged"] else "not judged"
+            table.add_row(name, what, f"{one.first:g}", f"{one.last:g}", f"{one.gain:+g}", f"{one.allowed:g}", judged)
+    console.print(table)
+    console.print(f"{told['answered']} of {told['written']} answered, highest lag {told['highest_lag']}")
+    for problem in soak.problems:
+        console.print(f"  {problem}", markup=False)
+    if soak.problems:
+        console.print(f"[red]FAILED[/red]; logs: {soak.fleet.folder}/logs")
+    else:
+        console.print("[green]Nothing grew, nothing was left: lag 0, every message answered[/green]")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
