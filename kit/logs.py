@@ -12,7 +12,8 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import nullcontext
 from typing import Any, TextIO
 
-from kit.lean import structlog
+import structlog
+
 from schemas.contact import redact
 
 __all__ = ["Finished", "Log", "configure", "get_log", "hush", "structure"]

@@ -9,11 +9,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from kit.lean import without_rich
-from kit.settings import TwilioSettings
+import httpx
 
-with without_rich():
-    import httpx
+from kit.settings import TwilioSettings
 
 __all__ = ["Fetched", "MediaRefused", "TwilioMedia"]
 

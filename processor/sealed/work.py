@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TextIO
 
+import structlog
 from pydantic import TypeAdapter
 
-from kit.lean import structlog
 from kit.service import calm_collector
 from processor.drafts import Policy
 from processor.sealed.recorded import RecordedAgent

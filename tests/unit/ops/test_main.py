@@ -17,7 +17,7 @@ try:
 except SystemExit as end:
     print(json.dumps({"code": end.code, "cpu_s": time.process_time(), "loaded": sorted(sys.modules)}))
 """
-NEEDLESS = ("pygments", "rich", "typer", "ops.cli", "opentelemetry.sdk", "opentelemetry.exporter", "psutil", "requests")
+NEEDLESS = ("typer", "ops.cli", "opentelemetry.sdk", "opentelemetry.exporter", "psutil", "requests")
 NEEDLESS_TOO = ("twilio.rest", "jinja2", "sandbox")
 MOST_CPU_S = 6.0  # of 1.3 to 2.0 measured on a busy machine; a second interpreter's worth of imports is far above
 
