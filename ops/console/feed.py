@@ -49,6 +49,7 @@ class Feed:
         self._clock = clock
         self._up: Callable[[], bool] = lambda: True
         self._asks: Callable[[str], Sequence[Ask]] = lambda _: ()
+        self._lasts: Callable[[Session], bool] = lambda _: True
         self._listeners: set[Listener] = set()
         self._following: dict[str, asyncio.Event] = {}
         """Contacts that are looked at, each with what wakes it when there is more."""
@@ -58,9 +59,11 @@ class Feed:
         self._beat: asyncio.Task[None] | None = None
         self._log = get_log("feed")
 
-    def watch(self, up: Callable[[], bool], asks: Callable[[str], Sequence[Ask]]) -> None:
-        """`up`: whether Kafka is heard; `asks`: what operators asked for in a conversation."""
-        self._up, self._asks = up, asks
+    def watch(
+        self, up: Callable[[], bool], asks: Callable[[str], Sequence[Ask]], lasts: Callable[[Session], bool]
+    ) -> None:
+        """`up`: whether Kafka is heard; `asks`: what operators asked for; `lasts`: whether who reads still may."""
+        self._up, self._asks, self._lasts = up, asks, lasts
 
     async def start(self) -> None:
         self._beat = asyncio.create_task(self._beats(), name="beat")
@@ -190,7 +193,9 @@ class Feed:
         while True:
             await asyncio.sleep(BEAT_S)
             for one in list(self._listeners):
-                if one.queue.empty():
+                if not self._lasts(one.session):
+                    _end(one)
+                elif one.queue.empty():
                     one.queue.put_nowait(self._clock_event())
 
     def _clock_event(self) -> str:

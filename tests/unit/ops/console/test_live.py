@@ -38,9 +38,9 @@ async def feed(console: Console, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 class Page:
     """An open page, and all that it was sent."""
 
-    def __init__(self, feed: Feed, chat: str = "", language: str = "en") -> None:
+    def __init__(self, feed: Feed, chat: str = "", language: str = "en", session: Session = MARTA) -> None:
         self.sent = ""
-        self._events = feed.listen(MARTA, language, chat)
+        self._events = feed.listen(session, language, chat)
         self._task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -188,6 +188,21 @@ async def test_a_page_that_does_not_keep_up_is_cut(feed: Feed) -> None:
     for number in range(feeding.QUEUE + 1):
         feed._push(slow, {"x": str(number)})
     assert [slow.queue.get_nowait()] == [None]
+
+
+async def test_a_page_whose_session_is_over_hears_nothing_more(
+    feed: Feed, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "BEAT_S", 0.01)
+    session = console.desk.sessions.read(console.desk.sessions.begin("Eva"))
+    assert session
+    left, stays = Page(feed, session=session), Page(feed)
+    await feed.start()
+    await stays.gets("event: clock")
+    console.desk.sessions.end(session)
+    await left.ended()
+    assert len(feed._listeners) == 1
+    await stays.close()
 
 
 async def test_stopping_ends_every_page(feed: Feed) -> None:
