@@ -36,7 +36,7 @@ class Call:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        return dict(parse_qsl(self.scope["query_string"].decode("latin-1")))
+        return dict(parse_qsl(self.scope.get("query_string", b"").decode("latin-1")))
 
     @property
     def trace(self) -> dict[str, str] | None:
