@@ -55,7 +55,7 @@ def provider(settings: ServiceSettings, service: str, metrics: Metrics) -> Trace
 
 
 class Hushed(SpanExporter):
-    """One line when the collector goes away, one when it is back; what was lost meanwhile is counted.
+    """One line when the collector goes away, one when it is back; what it did not take is counted.
 
     It runs in a thread of its own.
     """

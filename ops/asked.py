@@ -45,11 +45,14 @@ def operator_id(what: str) -> str:
 def take_over(contact: Contact, by: str) -> Asked:
     """In effect once the sender has confirmed: from then on nothing older can be shown."""
     event_id = operator_id("takeover")
-    turn = ids.turn_id(contact, event_id)
 
     async def confirmed(reads: Reads) -> bool:
-        fence = await reads.confirmed(contact)
-        return fence is not None and turn in fence.told
+        linked = None if contact.startswith("+") else await reads.linked(contact)
+        for name in {contact, linked or contact}:  # a linked user id's records are decided in the number's story
+            fence = await reads.confirmed(name)
+            if fence and ids.turn_id(Contact(name), event_id) in fence.told:
+                return True
+        return False
 
     pending = "not confirmed: are processor and sender running?"
     return Asked(contact, TakenOver(by=by), event_id, confirmed, pending)

@@ -193,7 +193,7 @@ class EffectLedger:
     def _remembered(self, send: SendDocument) -> SendDocument:
         """Two or three callbacks of one part come soon after its POST, each of which would read the row."""
         self._last.pop(send.id, None)
-        if send.status not in ENDS and send.state in {"intent", "accepted"}:
+        if send.status not in ENDS and send.state in {"intent", "accepted"} and not send.erased:
             self._last[send.id] = send
         if len(self._last) > REMEMBERED:
             self._last.popitem(last=False)

@@ -75,11 +75,12 @@ def desk(settings: ConsoleSettings, tools: Tools, outlet: Outlet, reads: Reads) 
     feed = Feed(looking, overlay, board, pages, clock)
     tail = Tail(settings, feed.heard, feed.state_changed)
     pending = Pending(outlet, reads, clock, feed.changed)
-    feed.watch(lambda: tail.up, pending.of)
+    sessions = Sessions(token, lasts, clock)
+    feed.watch(lambda: tail.up, pending.of, sessions.lasts)
     return Desk(
         settings=settings,
         clock=clock,
-        sessions=Sessions(token, lasts, clock),
+        sessions=sessions,
         attempts=Attempts(clock),
         pages=pages,
         reads=reads,

@@ -9,13 +9,12 @@ from kit.errors import StoreDown
 from kit.logs import get_log
 from kit.reads import Reads
 from ops.console.shapes import SECTIONS, Entry, Section, entry_of
-from schemas.documents import ConversationDocument
 
 __all__ = ["PAGE", "Board"]
 
 MOST = 20_000  # the newest conversations, open or not; about 1 kB each
 AGAIN_S = 900.0  # the feed keeps it fresh; this is for what nobody foresaw
-RETRY_S = 1.0
+RETRY_S, LONGEST_S = 1.0, 10.0
 PAGE = 50
 READ = 1000  # documents asked for at once
 FEWEST_DIGITS = 3
@@ -99,7 +98,7 @@ class Board:
         if not self.loaded.is_set():
             self._take(fresh)
             self.loaded.set()
-        found += await self._closed(MOST - len(found))
+        found += await self._reads.closed_ones(MOST - len(found)) if len(found) < MOST else []
         names = await self._names([one.contact for one in found if not one.client_name])
         self._take({one.id: entry_of(one, names.get(one.contact)) for one in found})
 
@@ -109,18 +108,6 @@ class Board:
         gone = self._changed - set(kept)  # erased meanwhile
         self._entries = {**{name: one for name, one in fresh.items() if name not in gone}, **kept}
 
-    async def _closed(self, most: int) -> list[ConversationDocument]:
-        found: dict[str, ConversationDocument] = {}
-        until = self._clock.now()
-        while len(found) < most:
-            page = await self._reads.closed_until(until, min(READ, most))
-            fresh = {one.id: one for one in page if one.id not in found}
-            if not fresh:
-                break
-            found |= fresh
-            until = page[-1].last_message_at
-        return list(found.values())
-
     async def _names(self, contacts: Sequence[str]) -> dict[str, str]:
         names = self._known
         wanted = [one for one in dict.fromkeys(contacts) if one not in names]
@@ -129,12 +116,13 @@ class Board:
         return names
 
     async def _keep(self) -> None:
+        retry = RETRY_S
         while True:
             try:
                 await self.load()
-                self.store_up, pause = True, AGAIN_S
+                self.store_up, pause, retry = True, AGAIN_S, RETRY_S
             except StoreDown as error:
                 if self.store_up:
                     self._log.warning("MongoDB not reached", error=str(error))
-                self.store_up, pause = False, RETRY_S
+                self.store_up, pause, retry = False, retry, min(2 * retry, LONGEST_S)
             await asyncio.sleep(pause)

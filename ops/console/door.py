@@ -1,9 +1,9 @@
 """In front of every page: who it is, whether a POST is meant, and the headers that keep a page to itself."""
 
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,7 +39,7 @@ class Door:
             return
         headed = _headed(scope, send)
         headers, path = Headers(scope=scope), scope["path"]
-        cookies = _cookies(headers)
+        cookies = cookie_parser(headers.get("cookie", ""))  # one that another page of this host set must not hide ours
         session = self._sessions.read(cookies.get(SESSION_COOKIE, ""))
         scope.setdefault("state", {}).update(session=session, cookies=cookies)
         if session is None and path not in OPEN and not path.startswith(STATIC):
@@ -54,7 +54,10 @@ class Door:
             await self._posted(scope, receive, headed, cookies)
 
     async def _posted(self, scope: Scope, receive: Receive, send: Send, cookies: dict[str, str]) -> None:
-        body = await _body(receive)
+        try:
+            body = await _body(receive)
+        except ClientDisconnect:
+            return  # half a message must not go to a client
         if body is None:
             await PlainTextResponse("too long", 413)(scope, receive, send)
             return
@@ -79,7 +82,7 @@ def _same_origin(headers: Headers) -> bool:
         return False
     if origin in {None, "null"}:
         return site == "same-origin"
-    return urlsplit(str(origin)).netloc == headers.get("host")
+    return str(origin).partition("://")[2] == headers.get("host")
 
 
 def _stranger(headers: Headers, method: str) -> Response:
@@ -103,18 +106,13 @@ def _headed(scope: Scope, send: Send) -> Send:
     return sending
 
 
-def _cookies(headers: Headers) -> dict[str, str]:
-    try:
-        return {name: one.value for name, one in SimpleCookie(headers.get("cookie", "")).items()}
-    except CookieError:
-        return {}
-
-
 async def _body(receive: Receive) -> bytes | None:
-    """None when it is longer than any form of ours."""
+    """None when it is longer than any form of ours. Raises ClientDisconnect where it is not whole."""
     body, more = b"", True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > BODY:

@@ -14,8 +14,9 @@ from ops.console.overlay import Overlay
 from ops.console.pending import Ask
 from ops.console.rendering import Pages
 from ops.console.sessions import Session
+from ops.console.texts import saying
 from schemas.attributes import Envelope
-from schemas.events import EraseRequested, Event
+from schemas.events import EraseRequested, EraseSends, Event
 
 __all__ = ["Feed", "Listener"]
 
@@ -24,6 +25,7 @@ FIRST_S = 0.12  # what a first look may take; then the log's own words are shown
 MANY = 100  # contacts at once; above it only the last look is taken
 BEAT_S = 10.0
 QUEUE = 200  # patches that a page may be behind; then it is cut, and loads again
+PERSONAL = ("chat-name", "chat-actions", "scroll", "saying", "aside")  # of an open chat, once its person is erased
 
 
 @dataclass(eq=False, slots=True)
@@ -47,16 +49,21 @@ class Feed:
         self._clock = clock
         self._up: Callable[[], bool] = lambda: True
         self._asks: Callable[[str], Sequence[Ask]] = lambda _: ()
+        self._lasts: Callable[[Session], bool] = lambda _: True
         self._listeners: set[Listener] = set()
         self._following: dict[str, asyncio.Event] = {}
         """Contacts that are looked at, each with what wakes it when there is more."""
+        self._erasing: set[str] = set()
+        """Contacts whom the stores may still know, though the log has erased them."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._beat: asyncio.Task[None] | None = None
         self._log = get_log("feed")
 
-    def watch(self, up: Callable[[], bool], asks: Callable[[str], Sequence[Ask]]) -> None:
-        """`up`: whether Kafka is heard; `asks`: what operators asked for in a conversation."""
-        self._up, self._asks = up, asks
+    def watch(
+        self, up: Callable[[], bool], asks: Callable[[str], Sequence[Ask]], lasts: Callable[[Session], bool]
+    ) -> None:
+        """`up`: whether Kafka is heard; `asks`: what operators asked for; `lasts`: whether who reads still may."""
+        self._up, self._asks, self._lasts = up, asks, lasts
 
     async def start(self) -> None:
         self._beat = asyncio.create_task(self._beats(), name="beat")
@@ -72,7 +79,8 @@ class Feed:
 
     def heard(self, envelope: Envelope[Event]) -> None:
         self._overlay.hear(envelope)
-        if isinstance(envelope.data, EraseRequested):
+        if isinstance(envelope.data, EraseRequested | EraseSends):
+            self._erasing.add(envelope.contact)
             for conversation in self._board.of(envelope.contact):
                 self._board.drop(conversation)
                 self._tell_all(conversation)
@@ -119,12 +127,15 @@ class Feed:
                 elif not hurried:
                     await asyncio.sleep(LOOKS_S[look])
                 more.clear()
-                await self._show(contact, quick=look == 0)
+                await self._show(contact, quick=look == 0, last=look == len(LOOKS_S) - 1)
                 look += 1
         finally:
             del self._following[contact]
 
-    async def _show(self, contact: str, *, quick: bool) -> None:
+    async def _show(self, contact: str, *, quick: bool, last: bool) -> None:
+        if contact in self._erasing and not last:
+            return
+        self._erasing.discard(contact)
         try:
             async with asyncio.timeout(FIRST_S if quick else 10):
                 person = await self._looking.person(contact)
@@ -158,8 +169,13 @@ class Feed:
             return person.heard_in(conversation)
 
     def _tell_all(self, conversation: str) -> None:
+        entry = f"entry-{conversation}"
         for one in self._listeners:
-            self._push(one, {f"entry-{conversation}": self._pages.gone(f"entry-{conversation}")})
+            reads = one.chat == conversation
+            patches = {name: self._pages.gone(name) for name in (entry, *(PERSONAL if reads else ()))}
+            if reads:
+                patches["chat-asks"] = self._pages.asks(one.language, (), saying(one.language)("chat.unknown"))
+            self._push(one, patches)
 
     def _push(self, listener: Listener, patches: dict[str, str]) -> None:
         """Only what looks different there. A page that does not keep up is cut: it loads again, whole."""
@@ -177,7 +193,9 @@ class Feed:
         while True:
             await asyncio.sleep(BEAT_S)
             for one in list(self._listeners):
-                if one.queue.empty():
+                if not self._lasts(one.session):
+                    _end(one)
+                elif one.queue.empty():
                     one.queue.put_nowait(self._clock_event())
 
     def _clock_event(self) -> str:

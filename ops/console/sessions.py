@@ -54,8 +54,11 @@ class Sessions:
         if not hmac.compare_digest(signature.encode(), self._sign("session", told).encode()):
             return None
         session = Session(**json.loads(told))
-        over = session.until <= self._clock.now().timestamp()
-        return None if over or session.id in self._ended else session
+        return session if self.lasts(session) else None
+
+    def lasts(self, session: Session) -> bool:
+        """Neither over nor logged out."""
+        return session.until > self._clock.now().timestamp() and session.id not in self._ended
 
     def end(self, session: Session) -> None:
         self._ended[session.id] = session.until

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 __all__ = ["Refused", "pin", "seal"]
@@ -21,7 +22,23 @@ EFFECTS = (
     *("socket.", "subprocess.", "os.exec", "os.spawn", "os.posix_spawn", "os.system", "os.fork", "os.kill", "pty."),
     *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.ch", "os.utime"),
     *("os.setxattr", "os.removexattr", "os.startfile", "shutil.", "tempfile.", "signal.pthread_kill"),
-    *("urllib.", "http.client.", "ftplib.", "smtplib.", "poplib.", "imaplib.", "sqlite3.", "webbrowser.", "ctypes."),
+    *(
+        "urllib.",
+        "http.client.",
+        "ftplib.",
+        "smtplib.",
+        "poplib.",
+        "imaplib.",
+        "sqlite3.",
+        "webbrowser.",
+        "ctypes.",
+        "syslog.",
+    ),
+)
+# Effects that Python tells no hook of: module and function.
+UNHEARD = (
+    *(("os", "mkfifo"), ("os", "mknod"), ("signal", "pidfd_send_signal")),
+    *(("_posixsubprocess", "fork_exec"), ("_posixshmem", "shm_open"), ("_posixshmem", "shm_unlink")),
 )
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 HARMLESS = {"/dev/null", "/dev/urandom", "/etc/localtime"}
@@ -39,8 +56,20 @@ def seal(ways: Collection[Way] = ()) -> bool:
     """
     alone = not ways and _without_network()
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are none
+    _shut()
     sys.addaudithook(_hook(frozenset(ways)))
     return alone
+
+
+def _shut() -> None:
+    """Who imports them later finds them shut, too."""
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise Refused("the seal lets nothing out")
+
+    for module, name in UNHEARD:
+        with suppress(ImportError):  # not everywhere
+            setattr(import_module(module), name, refused)
 
 
 def pin(host: str, port: int) -> list[Way]:

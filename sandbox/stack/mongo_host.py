@@ -16,7 +16,7 @@ from sandbox.stack.java import LEAN, LOGGING, QUIET, jvm_library
 from sandbox.stack.ports import HOST
 
 jpype: Any = import_module("jpype")  # its annotations are partial, and what it returns is Java's
-HEAP_MB = 256
+HEAP_MB = 512
 COMMIT_DELAY_MS = 1  # H2Backend(path) leaves 1 s: kill -9 then loses up to 1.2 s of acknowledged writes, now 10 ms
 STORE = "store.mv"
 STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}

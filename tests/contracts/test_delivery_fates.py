@@ -132,6 +132,18 @@ async def test_an_erased_contact_leaves_id_and_state_and_is_never_written_to(wor
     assert USER not in str(await world.database.sends.find_one({"_id": f"{TURN}-1"}))
 
 
+@pytest.mark.parametrize(("name", "code"), [("delivered", None), ("undelivered", 63012), ("failed", 63024)])
+async def test_a_late_status_of_an_erased_contact_is_a_strangers(world: World, name: str, code: int | None) -> None:
+    """Also in the process that erased the row itself, and remembers what it wrote last."""
+    await world.deliver(ask(world, "uno"))
+    await world.status(world.sim.messages[0].sid, "sent")
+    await world.deliver(EraseSends(contact=USER, seq=2))
+    before, told = await world.database.sends.find_one({"_id": f"{TURN}-1"}), len(world.box.sent)
+    await world.status(world.sim.messages[0].sid, name, code=code)
+    assert await world.database.sends.find_one({"_id": f"{TURN}-1"}) == before
+    assert len(world.box.sent) == told
+
+
 # An answer that is lost
 
 

@@ -99,3 +99,8 @@ def test_the_target_wants_every_service_and_each_has_a_port_of_its_own() -> None
     own = {name: env_file(UNITS / f"{name}.env") for name in ("processor", "sender", "janitor")}
     ports = [one["HEALTH_PORT"] for one in own.values()]
     assert len({*ports, "3001", "3002"}) == len(ports) + 2
+    asked = dict(one.split("=") for one in env_file(UNITS / "console.env")["CONSOLE_SERVICES"].split(","))
+    assert asked == {
+        "ingress": "http://127.0.0.1:3001",
+        **{name: f"http://127.0.0.1:{one['HEALTH_PORT']}" for name, one in own.items()},
+    }

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from pydantic import ValidationError
 
 from ops import installation
 from ops.installation import (
@@ -136,4 +137,6 @@ async def test_what_does_not_answer_is_said_and_is_no_crash() -> None:
     assert await check_clock(away) == []
     assert [one.state for one in await check_traces(away)] == ["warn"]
     assert [one.state for one in await check_traces(settings())] == ["ok"]
+    with pytest.raises(ValidationError):  # refused at the start of each service, and of the doctor
+        settings(otel_exporter_otlp_endpoint="collector:4318")
     assert await check_address(settings()) == []

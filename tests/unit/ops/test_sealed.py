@@ -22,7 +22,8 @@ from tests.unit.processor.states import CONTACT, message
 
 SEALED = Path(__file__).parents[3] / "processor" / "sealed"
 PLANTED = """
-import asyncio, ctypes, os, runpy, shutil, socket, subprocess, sys, tempfile, urllib.request
+import asyncio, ctypes, os, runpy, shutil, signal, socket, subprocess, sys, syslog, tempfile, urllib.request
+from multiprocessing import util
 from processor.agent.client import Answer
 from processor.sealed import recorded
 
@@ -55,6 +56,11 @@ EFFECTS = {
     "environment of the parent": lambda: open("/proc/%d/environ" % os.getppid()),
     "native": lambda: ctypes.CDLL(None),
     "kill": lambda: os.kill(os.getppid(), 0),
+    "kill by pidfd": lambda: signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 0),
+    "pipe": lambda: os.mkfifo(HERE + "/planted"),
+    "node": lambda: os.mknod(HERE + "/planted"),
+    "syslog": lambda: syslog.syslog("planted"),
+    "process without subprocess": lambda: util.spawnv_passfds(b"/bin/true", [b"/bin/true"], []),
 }
 
 async def planted(self, question):

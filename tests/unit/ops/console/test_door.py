@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ from ops.console.door import OPEN
 from ops.console.sessions import Attempts, Sessions, clean_name
 from tests.conftest import FakeClock
 from tests.unit.ops.console.rig import BASE, TOKEN, Console, csrf_of, flags
+from tests.unit.ops.stories import World
+from tests.unit.processor.states import CONTACT, message
 
 FOREIGN = "https://evil.example"
 
@@ -60,6 +63,7 @@ async def test_every_route_asks_a_stranger_to_log_in(console: Console) -> None:
         ({"origin": BASE, "sec-fetch-site": "same-site"}, 403),
         ({"sec-fetch-site": "none"}, 403),
         ({"origin": f"{BASE}.evil.example"}, 403),
+        ({"origin": "http://["}, 403),
         ({"origin": "null", "sec-fetch-site": "same-origin"}, 303),
         ({"origin": BASE}, 303),
         ({"origin": BASE.replace("http:", "https:")}, 303),  # a proxy ends TLS before us
@@ -143,6 +147,44 @@ async def test_the_cookie_is_out_of_reach(console: Console, secure: bool) -> Non
         cookie = flags(await browser.post("/login", data=form, headers={"origin": BASE}))["hilo_session"]
     assert ("httponly" in cookie, "samesite=strict" in cookie, "secure" in cookie) == (True, True, secure)
     assert "sekreto" not in cookie
+
+
+@pytest.mark.parametrize("foreign", ['a={"x": 1}', "a=b c", "nonsense", "expires=1", "x@y=1", 'a="x', "a=\xe9"])
+async def test_a_cookie_of_another_page_on_this_host_hides_none_of_ours(console: Console, foreign: str) -> None:
+    async with console.logged_in() as browser:
+        cookie = f"{foreign}; hilo_session={browser.cookies['hilo_session']}".encode("latin-1")
+        browser.cookies.clear()
+        headers = httpx.Headers([(b"cookie", cookie), (b"accept", b"text/html")])
+        assert (await browser.get("/", headers=headers)).status_code == 200
+
+
+async def test_half_a_form_is_no_form(console: Console, world: World) -> None:
+    """The connection broke while the operator's words came in."""
+    await world.handle(("SM1", message("hola")))
+    (conversation,) = await world.reads.conversations(CONTACT)
+    async with console.logged_in() as browser:
+        headers = {**browser.headers, "host": "console.test", "content-type": "application/x-www-form-urlencoded"}
+        headers["cookie"] = f"hilo_session={browser.cookies['hilo_session']}"
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"/chats/{conversation.id}/say",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    messages = [
+        {"type": "http.request", "body": b"text=No+se+preocupe", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Any:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        """Nobody is there."""
+
+    await console.app(scope, receive, send)
+    assert console.log.published == []
 
 
 async def test_logging_out_ends_the_session_everywhere(console: Console) -> None:

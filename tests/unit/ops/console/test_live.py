@@ -16,7 +16,7 @@ from ops.console import pending as watching
 from ops.console.feed import Feed, Listener
 from ops.console.sessions import Session
 from schemas.attributes import Envelope
-from schemas.events import EraseRequested, Event, OperatorSaid, TakenOver
+from schemas.events import EraseRequested, EraseSends, Event, OperatorSaid, TakenOver
 from tests.running import eventually
 from tests.unit.ops.console.rig import Console
 from tests.unit.ops.stories import World
@@ -38,9 +38,9 @@ async def feed(console: Console, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 class Page:
     """An open page, and all that it was sent."""
 
-    def __init__(self, feed: Feed, chat: str = "", language: str = "en") -> None:
+    def __init__(self, feed: Feed, chat: str = "", language: str = "en", session: Session = MARTA) -> None:
         self.sent = ""
-        self._events = feed.listen(MARTA, language, chat)
+        self._events = feed.listen(session, language, chat)
         self._task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -154,11 +154,55 @@ async def test_an_erased_contact_leaves_the_list(feed: Feed, world: World, conso
     await page.close()
 
 
+async def test_an_erased_contact_stays_away_though_the_stores_are_behind_the_log(
+    feed: Feed, world: World, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first looks still find the person there; nothing may bring them back to the list or an open chat."""
+    monkeypatch.setattr(feeding, "LOOKS_S", (0.0, 0.01, 0.5))
+    await world.handle(("SM1", message("secreto")))
+    await console.desk.board.load()
+    (conversation,) = await world.reads.conversations(CONTACT)
+    page, chat = Page(feed), Page(feed, conversation.id)
+    await page.gets("event: clock")
+    await chat.gets("event: clock")
+    told(feed, "erase_1", EraseRequested(by="Marta"))
+    await page.gets(f'id="entry-{conversation.id}" data-gone')
+    await chat.gets('id="scroll" data-gone')
+    told(feed, "erase_2", EraseSends(contact=CONTACT, seq=2))
+    world.database.rows["conversations"].clear()
+    world.database.rows["contacts"].clear()
+
+    async def looked() -> bool:
+        return not feed._following
+
+    await eventually(looked, "it has looked as often as it does")
+    assert console.desk.board.search("secreto") == []
+    assert "secreto" not in page.sent
+    assert "secreto" not in chat.sent
+    await page.close()
+    await chat.close()
+
+
 async def test_a_page_that_does_not_keep_up_is_cut(feed: Feed) -> None:
     slow = Listener(MARTA, "en", "")
     for number in range(feeding.QUEUE + 1):
         feed._push(slow, {"x": str(number)})
     assert [slow.queue.get_nowait()] == [None]
+
+
+async def test_a_page_whose_session_is_over_hears_nothing_more(
+    feed: Feed, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "BEAT_S", 0.01)
+    session = console.desk.sessions.read(console.desk.sessions.begin("Eva"))
+    assert session
+    left, stays = Page(feed, session=session), Page(feed)
+    await feed.start()
+    await stays.gets("event: clock")
+    console.desk.sessions.end(session)
+    await left.ended()
+    assert len(feed._listeners) == 1
+    await stays.close()
 
 
 async def test_stopping_ends_every_page(feed: Feed) -> None:

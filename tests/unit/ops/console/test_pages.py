@@ -1,8 +1,9 @@
 """What a page shows of a chat, and what it keeps to itself."""
 
+import asyncio
 import logging
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -126,9 +127,8 @@ class Ten:
     async def open_ones(self, limit: int) -> list[ConversationDocument]:
         return [one for one in self.found if one.status != "closed"][:limit]
 
-    async def closed_until(self, moment: datetime, limit: int) -> list[ConversationDocument]:
-        found = [one for one in self.found if one.status == "closed" and one.last_message_at <= moment]
-        return found[:limit]
+    async def closed_ones(self, limit: int) -> list[ConversationDocument]:
+        return [one for one in self.found if one.status == "closed"][:limit]
 
     async def named(self, contacts: list[str]) -> dict[str, str]:
         return {one: f"Nombre {one[-4:]}" for one in contacts}
@@ -154,18 +154,39 @@ async def test_an_inbox_of_ten_thousand_is_paged(clock: FakeClock) -> None:
     assert [one.id for one in board.search("52551 0000042")] == ["conv_42"]
 
 
+async def test_a_store_that_is_slow_is_not_pressed(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reading is a scan for the embedded server, which goes on with it after we have given up."""
+    board, pauses = Board(Ten(3), clock), list[float]()  # type: ignore[arg-type]
+    outcomes = iter([StoreDown("slow")] * 7 + [None, StoreDown("slow")])
+
+    async def load() -> None:
+        if fault := next(outcomes):
+            raise fault
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 9:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(board, "load", load)
+    monkeypatch.setattr("ops.console.board.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await board._keep()
+    assert pauses == [1, 2, 4, 8, 10, 10, 10, boards.AGAIN_S, 1]
+
+
 async def test_what_changes_while_it_is_read_is_kept(clock: FakeClock) -> None:
     store = Ten(3)
     board = Board(store, clock)  # type: ignore[arg-type]
     await board.load()
     fresh = board.page("active")[0]
 
-    async def closed_until(moment: datetime, limit: int) -> list[ConversationDocument]:
+    async def closed_ones(limit: int) -> list[ConversationDocument]:
         board.put(Entry(fresh.id, fresh.contact, "waiting", "Ana", "nuevo", "client", NOW))
         board.drop("conv_1")
         return [one for one in store.found if one.status == "closed"]
 
-    store.closed_until = closed_until  # type: ignore[method-assign]
+    store.closed_ones = closed_ones  # type: ignore[method-assign]
     await board.load()
     assert {one.id: one.last for section in ("waiting", "closed") for one in board.page(section)} == {
         fresh.id: "nuevo",
