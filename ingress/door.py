@@ -4,6 +4,7 @@ Twilio's webhooks come by the thousand a second and have one shape; a router, de
 would cost more than the signature check and Kafka together (docs/ingress.md has the figures).
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,9 @@ from kit.service import Tools
 from kit.tracing import SpanKind, span
 
 __all__ = ["Call", "Door", "Endpoint"]
+
+
+TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]")
 
 
 @dataclass
@@ -40,8 +44,12 @@ class Call:
 
     @property
     def trace(self) -> dict[str, str] | None:
-        """That of the send whose status this is: the sender has put it into the callback's URL (ADR 0025)."""
-        return {"traceparent": self.query["trace"]} if "trace" in self.query else None
+        """That of the send whose status this is: the sender has put it into the callback's URL (ADR 0025).
+
+        It is read before the signature is checked, so only what has its shape counts.
+        """
+        told = self.query.get("trace", "")
+        return {"traceparent": told} if TRACEPARENT.fullmatch(told) else None
 
     @cached_property
     def headers(self) -> dict[bytes, bytes]:

@@ -12,6 +12,8 @@ def main() -> None:
     if found:
         gc.disable()  # loading makes much and drops little; the service turns it on again when all is there
         sys.exit(found[0].load()())
-    from ops.cli import main as command
-
+    try:
+        from ops.cli import main as command
+    except KeyboardInterrupt:  # loading takes a second, and somebody may think better of it
+        sys.exit(130)
     command()
