@@ -120,11 +120,19 @@ class Tail:
             self._log.exception("not shown", topic=raw.topic, offset=raw.offset)
 
     async def _look(self, consumer: AIOKafkaConsumer) -> None:
-        one = next(iter(self._positions))
+        """Raises TimeoutError where the broker does not answer, and where it has more than the consumer brings.
+
+        After a broker's restart aiokafka's fetcher was seen to stand still while other requests were answered.
+        """
+        behind: dict[TopicPartition, int] = {}
         while True:
             await asyncio.sleep(LOOK_S)
             async with asyncio.timeout(ANSWER_S):
-                await consumer.end_offsets([one])
+                ends = await consumer.end_offsets(list(self._positions))
+            stuck = [one for one, at in behind.items() if self._positions[one] == at < ends[one]]
+            if stuck:
+                raise TimeoutError(f"{len(stuck)} partitions stand still")
+            behind = {one: at for one, at in self._positions.items() if at < ends[one]}
 
     def _is(self, *, up: bool) -> None:
         if up != self.up:

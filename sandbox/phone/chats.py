@@ -55,7 +55,8 @@ class Chats:
         return person
 
     def stories(self) -> list[dict[str, Any]]:
-        return [person.story() for person in self.people.values()]
+        """Those who are made up first: a slow answer may have made another one known before."""
+        return [person.story() for person in sorted(self.people.values(), key=_place)]
 
     async def _load(self) -> int:
         last: int = (await self._outside.get("twilio", "/events", after=2**53))["last"]
@@ -64,7 +65,7 @@ class Chats:
             if address_of(number)[0] not in known & self._introduced:
                 await self.add(name, number, hidden=hidden)
         people: dict[str, Person] = {}
-        for told in sorted(await self._outside.get("twilio", "/contacts"), key=_place):
+        for told in await self._outside.get("twilio", "/contacts"):
             await self._fill(self._met(told, people))
         self.people = people
         return last
@@ -139,7 +140,6 @@ def _made_up(address: str) -> str | None:
     return next((number for _, number, _ in MADE_UP if address_of(number)[0] == address), None)
 
 
-def _place(told: dict[str, Any]) -> int:
-    """Those who are made up first, also where a slow answer made another one known before."""
+def _place(person: Person) -> int:
     made_up = [address_of(number)[0] for _, number, _ in MADE_UP]
-    return made_up.index(told["address"]) if told["address"] in made_up else len(made_up)
+    return made_up.index(person.address) if person.address in made_up else len(made_up)

@@ -1,5 +1,6 @@
 """The console on a real Kafka: it hears the end of the log, goes on after an outage, and works on dead letters."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from kit.mongo import Database
 from kit.probes import HttpServer
 from kit.service import Service, Tools
 from kit.settings import KafkaSettings
+from ops.console import tail as watching
 from ops.console.app import build
 from ops.console.settings import ConsoleSettings
 from ops.console.tail import Tail
@@ -84,6 +86,34 @@ async def test_a_tail_that_lost_the_broker_goes_on_where_it_was(
             return ups == [True, False, True] and [one.id for one in heard] == ["meanwhile"]
 
         await eventually(again, "it hears what came meanwhile, once")
+    finally:
+        await tail.stop()
+
+
+async def test_a_consumer_that_stands_still_is_replaced(
+    kafka: KafkaSettings, outlet: Outlet, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As aiokafka's does now and then after a restart of the broker: everything answers, and no record comes."""
+    monkeypatch.setattr(watching, "LOOK_S", 0.2)
+    heard: list[Envelope[Event]] = []
+    ups: list[bool] = []
+    tail = Tail(settings_of(kafka), heard.append, lambda: ups.append(tail.up))
+    whole = tail._read
+
+    async def deaf(_: object) -> None:
+        monkeypatch.setattr(tail, "_read", whole)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(tail, "_read", deaf)
+    await tail.start()
+    try:
+        await tail.listening.wait()
+        await said(outlet, tools, "unheard")
+
+        async def again() -> bool:
+            return ups == [True, False, True] and [one.id for one in heard] == ["unheard"]
+
+        await eventually(again, "another one hears it")
     finally:
         await tail.stop()
 
