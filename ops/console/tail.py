@@ -1,8 +1,9 @@
 """The end of the log, read outside of any group: what comes in is heard at once, and nothing is ever committed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -16,6 +17,8 @@ from schemas.events import Event
 from schemas.topics import CONTACT_LOG, MESSAGE_OUTBOUND, MESSAGE_STATUS, SYSTEM_NOTICES
 
 __all__ = ["TOPICS", "Tail"]
+
+T = TypeVar("T")
 
 TOPICS = (CONTACT_LOG, MESSAGE_OUTBOUND, MESSAGE_STATUS, SYSTEM_NOTICES)
 RETRY_S = 1.0
@@ -71,7 +74,8 @@ class Tail:
             **client_options(self._settings),
             enable_auto_commit=False,
             auto_offset_reset="latest",
-            retry_backoff_ms=50,
+            retry_backoff_ms=200,
+            request_timeout_ms=int(ANSWER_S * 1000),  # with 40 s, as it comes, a broker's restart may deafen it so long
         )
         work: list[asyncio.Task[None]] = []
         try:
@@ -120,15 +124,11 @@ class Tail:
             self._log.exception("not shown", topic=raw.topic, offset=raw.offset)
 
     async def _look(self, consumer: AIOKafkaConsumer) -> None:
-        """Raises TimeoutError where the broker does not answer, and where it has more than the consumer brings.
-
-        After a broker's restart aiokafka's fetcher was seen to stand still while other requests were answered.
-        """
+        """Raises TimeoutError where the broker does not answer, or has more than the consumer brings."""
         behind: dict[TopicPartition, int] = {}
         while True:
             await asyncio.sleep(LOOK_S)
-            async with asyncio.timeout(ANSWER_S):
-                ends = await consumer.end_offsets(list(self._positions))
+            ends = await _answered(consumer.end_offsets(list(self._positions)))
             stuck = [one for one, at in behind.items() if self._positions[one] == at < ends[one]]
             if stuck:
                 raise TimeoutError(f"{len(stuck)} partitions stand still")
@@ -139,3 +139,15 @@ class Tail:
             self._log.info("listening" if up else "reconnecting")
             (self.listening.set if up else self.listening.clear)()
             self._changed()
+
+
+async def _answered(question: Coroutine[Any, Any, T]) -> T:
+    """Raises TimeoutError in time, also where the client swallows a cancellation: nobody waits for its end."""
+    asking = asyncio.ensure_future(question)
+    try:
+        done, _ = await asyncio.wait({asking}, timeout=ANSWER_S)
+    finally:
+        asking.cancel()
+    if not done:
+        raise TimeoutError
+    return asking.result()
