@@ -23,7 +23,7 @@ from kit.tracing import SpanKind, span
 __all__ = ["Call", "Door", "Endpoint"]
 
 
-TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]")
+TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass

@@ -17,6 +17,7 @@ async def _receive() -> Any:
     ("query", "trace"),
     [
         (f"send=turn_1-1&attempt=1&trace={GOOD}", {"traceparent": GOOD}),
+        (f"trace={GOOD[:-2]}03", {"traceparent": GOOD[:-2] + "03"}),  # sampled, and its id is random: W3C level 2
         ("send=turn_1-1&attempt=1", None),
         ("trace=", None),
         (f"trace={GOOD}0", None),
