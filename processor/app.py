@@ -10,6 +10,7 @@ from kit.kafka.lanes import Subscription
 from kit.kafka.outlet import Outlet
 from kit.kafka.subscriber import Timing
 from kit.lanes import Limits
+from kit.media import TwilioMedia
 from kit.mongo import Mongo
 from kit.probes import HttpServer, probes
 from kit.reads import Reads
@@ -24,7 +25,6 @@ from processor.drafts import Policy
 from processor.hearing import Hearing
 from processor.identity import Links
 from processor.looking import Looking
-from processor.media import TwilioMedia
 from processor.presence import Presence
 from processor.relay import Relay
 from processor.repository import Repository

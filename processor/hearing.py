@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from kit.logs import get_log
+from kit.media import Fetched, MediaRefused
 from kit.metrics import Metrics
-from processor.media import Fetched, MediaRefused
 from schemas.events import MessageReceived
 
 __all__ = ["Hearing", "Transcriber", "TranscriptionFailed"]

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from kit.http import PooledClient
+from kit.media import MOST_BYTES, MediaRefused, TwilioMedia
 from kit.metrics import Metrics
 from kit.settings import TwilioSettings
 from kit.twilio import Twilio
 from processor.hearing import Hearing, TranscriptionFailed
-from processor.media import MOST_BYTES, MediaRefused, TwilioMedia
 from processor.presence import Presence
 from processor.transcribing import ElevenLabsTranscriber
 from sandbox.elevenlabs import ElevenLabsSimulator, sandbox_agent
@@ -49,7 +49,7 @@ def settings(sim: TwilioSimulator, **more: Any) -> TwilioSettings:
 
 @pytest.fixture
 async def media(twilio: TwilioSimulator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TwilioMedia]:
-    monkeypatch.setattr("processor.media.NOT_YET_S", (0.01, 0.02))
+    monkeypatch.setattr("kit.media.NOT_YET_S", (0.01, 0.02))
     found = TwilioMedia(settings(twilio))
     yield found
     await found.stop()

@@ -54,7 +54,11 @@ class TwilioMedia:
         await self._http.aclose()
 
     async def sound(self, url: str, message_sid: str) -> Fetched:
-        """Raises MediaRefused, within 15 s."""
+        """What is a sound by its content or its name. Raises MediaRefused, within 15 s."""
+        return _checked(await self.fetch(url, message_sid))
+
+    async def fetch(self, url: str, message_sid: str) -> Fetched:
+        """Whatever it is. Raises MediaRefused, within 15 s."""
         message = rf"{re.escape(self._base)}/2010-04-01/Accounts/{self._account}/Messages/{re.escape(message_sid)}"
         ours = rf"{message}/Media/ME[0-9a-f]{{32}}"
         if not re.fullmatch(ours, url):
@@ -66,7 +70,7 @@ class TwilioMedia:
             except (TimeoutError, httpx.HTTPError) as error:
                 raise MediaRefused(type(error).__name__) from None
             if found is not None:
-                return _checked(found)
+                return found
             if pause:
                 await asyncio.sleep(pause)
         raise MediaRefused("not there")
