@@ -63,7 +63,11 @@ class Tail:
         while True:
             try:
                 await self._listen()
-            except (KafkaError, OSError, TimeoutError) as error:
+            except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if task and task.cancelling():
+                    raise
+                # A cancellation that nobody asked for: aiokafka's, of a request whose connection is gone.
                 self._log.warning("Kafka not reached", error=type(error).__name__, retry_in_s=RETRY_S)
             self._is(up=False)
             await asyncio.sleep(RETRY_S)

@@ -59,8 +59,9 @@ async def test_the_tail_hears_what_comes_and_nothing_before(kafka: KafkaSettings
         await tail.stop()
 
 
+@pytest.mark.parametrize("fault", [OSError("the broker is away"), asyncio.CancelledError()])
 async def test_a_tail_that_lost_the_broker_goes_on_where_it_was(
-    kafka: KafkaSettings, outlet: Outlet, tools: Tools, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaSettings, outlet: Outlet, tools: Tools, monkeypatch: pytest.MonkeyPatch, fault: BaseException
 ) -> None:
     heard: list[Envelope[Event]] = []
     ups: list[bool] = []
@@ -76,7 +77,7 @@ async def test_a_tail_that_lost_the_broker_goes_on_where_it_was(
         monkeypatch.undo()
         await tail.listening.wait()
         await said(outlet, tools, "meanwhile")
-        raise OSError("the broker is away")
+        raise fault
 
     monkeypatch.setattr(tail, "_listen", once_broken)
     await tail.start()
