@@ -14,7 +14,7 @@ from sandbox.elevenlabs import AgentFixture, ElevenLabsSimulator
 from sandbox.elevenlabs.steps import ClientTool, Drop, Error, Guardrail, Rule, Say, Silence, Step
 from tests.conftest import FakeClock
 
-QUICK = Timing(connect=0.6, init=0.6, greeting=0.2, first=0.6, settle=0.05, unsure=1, tool=0.3, close=0.1)
+QUICK = Timing(connect=2, init=1.5, greeting=0.2, first=1.5, settle=0.05, unsure=1, tool=0.3, close=0.1)
 SECRET = "palabra-secreta"
 pytestmark = pytest.mark.expects_errors
 

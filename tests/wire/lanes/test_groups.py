@@ -253,7 +253,8 @@ async def _judge(group: Group, settings: KafkaSettings, measured: dict[str, floa
     assert not inversions
     assert not living
     assert set(buried) == poison
-    assert measured["repeated"] <= len(group.sent) / 10
+    # What the paused one did to its end, after others had it, depends on how busy the machine is.
+    assert measured["repeated but for the paused one"] <= len(group.sent) / 10, measured
 
 
 async def _buried(settings: KafkaSettings) -> list[Place]:
