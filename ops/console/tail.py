@@ -78,7 +78,7 @@ class Tail:
             **client_options(self._settings),
             enable_auto_commit=False,
             auto_offset_reset="latest",
-            retry_backoff_ms=200,
+            retry_backoff_ms=50,
             request_timeout_ms=int(ANSWER_S * 1000),  # with 40 s, as it comes, a broker's restart may deafen it so long
         )
         work: list[asyncio.Task[None]] = []

@@ -16,6 +16,7 @@ from kit.mongo import Database
 from kit.service import Tools
 from kit.settings import KafkaSettings
 from ops.console.app import build
+from ops.console.tail import Tail
 from sandbox.stack.ports import free_ports
 from schemas.attributes import Envelope, WireRecord, decode
 from schemas.contact import Contact
@@ -107,7 +108,9 @@ async def stage(
     stage = Stage(f"http://127.0.0.1:{port}", kafka, outlet, world, clock)
     await world.handle(("call_1", completed(client_name="Ana Ruiz", call_summary="tu cita del martes a las diez")))
     await world.posted(f"{turn_id(CONTACT, 'call_1')}-1", status="read", purpose="greeting", sid="SMgreeting")
+    (tail,) = [one for one in service.parts if isinstance(one, Tail)]
     async with running(service):
+        await tail.listening.wait()  # it hears what comes from then on
         yield stage
 
 
