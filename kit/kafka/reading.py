@@ -18,7 +18,7 @@ from kit.kafka.refusal import not_reached
 from kit.settings import KafkaSettings
 from schemas.attributes import WireRecord
 
-__all__ = ["Progress", "Reader", "Span", "Stored", "reader"]
+__all__ = ["Progress", "Reader", "Span", "Stored", "partitions_of", "reader"]
 
 ANSWER_S = 10.0  # for a question about offsets, and between two records
 POLL_MS = 500
@@ -137,8 +137,7 @@ class Reader:
         name = prefixed(self._settings, topic)
         with _broker_errors(self._settings):
             async with asyncio.timeout(ANSWER_S):
-                await self._consumer.end_offsets([TopicPartition(name, 0)])  # so that the topic is known here
-        return [TopicPartition(name, one) for one in sorted(self._consumer.partitions_for_topic(name) or ())]
+                return await partitions_of(self._consumer, name)
 
     async def _spans(self, partitions: Sequence[TopicPartition], since: datetime | None) -> list[Span]:
         moment = int(since.timestamp() * 1000) if since else 0
@@ -152,6 +151,12 @@ class Reader:
         if since is not None:
             begins = {one: found.offset if (found := times.get(one)) else ends[one] for one in partitions}
         return [Span(one, begins[one], ends[one]) for one in partitions]
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, name: str) -> list[TopicPartition]:
+    """All of a topic's, in order; `name` has its prefix. Raises KafkaError, and waits as long as the client does."""
+    await consumer.end_offsets([TopicPartition(name, 0)])  # so that the topic is known here
+    return [TopicPartition(name, one) for one in sorted(consumer.partitions_for_topic(name) or ())]
 
 
 @contextmanager

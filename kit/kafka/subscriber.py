@@ -25,7 +25,7 @@ from faststream.kafka.subscriber.usecase import LogicSubscriber
 from kit.kafka.committer import Committer
 from kit.kafka.delivery import Delivery, Raw
 from kit.kafka.gauges import LaneGauges
-from kit.lanes import LaneExecutor, Run
+from kit.lanes import LaneExecutor, Run, is_ours
 from kit.logs import get_log
 from kit.metrics import Metrics
 
@@ -129,9 +129,8 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         except TimeoutError:
             self._logger.warning("the consumer did not stop in time", group=self.group_id)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise  # ours; otherwise it leaks out of aiokafka's fetcher (aiokafka#647)
+            if is_ours():
+                raise  # otherwise it leaks out of aiokafka's fetcher (aiokafka#647)
 
     async def revoked(self, partitions: Iterable[TopicPartition]) -> None:
         """Inside aiokafka's coordinator: heartbeats go on meanwhile."""

@@ -4,6 +4,7 @@ Start reading at `executor.py`; `ledger.py` has the invariant that commits rest 
 """
 
 from kit.lanes.budget import BurialBudget
+from kit.lanes.cancelling import is_ours
 from kit.lanes.executor import LaneExecutor
 from kit.lanes.glance import Glance, glance
 from kit.lanes.ledger import Ledger, Slot
@@ -31,4 +32,5 @@ __all__ = [
     "Throttle",
     "Verdict",
     "glance",
+    "is_ours",
 ]

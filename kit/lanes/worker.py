@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from kit.lanes.budget import BurialBudget
+from kit.lanes.cancelling import is_ours
 from kit.lanes.limits import Limits
 from kit.lanes.observer import Observer
 from kit.lanes.retry import Fate, RetryPolicy, Verdict
@@ -77,7 +78,7 @@ class Worker(Generic[Raw, T]):
             async with asyncio.timeout(self._limits.handler_s) as run.deadline:
                 answer = await self._handle(run)
         except asyncio.CancelledError:
-            if _ours():
+            if is_ours():
                 raise
             return await self._judge(run, RuntimeError("the handler was cancelled from inside"))
         except Exception as error:  # noqa: BLE001  # whatever it is, the policy decides
@@ -117,7 +118,7 @@ class Worker(Generic[Raw, T]):
             async with asyncio.timeout(self._limits.bury_s):
                 await self._bury(burial)
         except (Exception, asyncio.CancelledError) as refused:  # whatever keeps it, it stays
-            if isinstance(refused, asyncio.CancelledError) and _ours():
+            if isinstance(refused, asyncio.CancelledError) and is_ours():
                 raise
             self._observe.put_off(run.source, "unburied", refused, self._policy.longest)
             return Outcome(delay=self._policy.longest)
@@ -127,9 +128,3 @@ class Worker(Generic[Raw, T]):
 
     def _budget(self, run: Run[T]) -> BurialBudget:
         return self._budgets.setdefault(run.source, BurialBudget())
-
-
-def _ours() -> bool:
-    """Whether the cancellation is meant for this task, and does not leak out of something inside."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -1,15 +1,16 @@
 """The end of the log, read outside of any group: what comes in is heard at once, and nothing is ever committed."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from kit.kafka.broker import client_options, prefixed
 from kit.kafka.delivery import Raw, decoder
+from kit.kafka.reading import partitions_of
+from kit.lanes import is_ours
 from kit.logs import get_log
 from kit.settings import KafkaSettings
 from schemas.attributes import Envelope, Undecodable
@@ -17,8 +18,6 @@ from schemas.events import Event
 from schemas.topics import CONTACT_LOG, MESSAGE_OUTBOUND, MESSAGE_STATUS, SYSTEM_NOTICES
 
 __all__ = ["TOPICS", "Tail"]
-
-T = TypeVar("T")
 
 TOPICS = (CONTACT_LOG, MESSAGE_OUTBOUND, MESSAGE_STATUS, SYSTEM_NOTICES)
 RETRY_S = 1.0
@@ -64,10 +63,9 @@ class Tail:
             try:
                 await self._listen()
             except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
-                task = asyncio.current_task()
-                if task and task.cancelling():
+                if isinstance(error, asyncio.CancelledError) and is_ours():
                     raise
-                # A cancellation that nobody asked for: aiokafka's, of a request whose connection is gone.
+                # Else it is aiokafka's own, of a request whose connection is gone.
                 self._log.warning("Kafka not reached", error=type(error).__name__, retry_in_s=RETRY_S)
             self._is(up=False)
             await asyncio.sleep(RETRY_S)
@@ -79,7 +77,7 @@ class Tail:
             enable_auto_commit=False,
             auto_offset_reset="latest",
             retry_backoff_ms=50,
-            request_timeout_ms=int(ANSWER_S * 1000),  # with 40 s, as it comes, a broker's restart may deafen it so long
+            request_timeout_ms=int(ANSWER_S * 1000),  # it comes with 40 s: so long nobody is left waiting
         )
         work: list[asyncio.Task[None]] = []
         try:
@@ -100,8 +98,7 @@ class Tail:
     async def _assign(self, consumer: AIOKafkaConsumer) -> None:
         partitions: list[TopicPartition] = []
         for topic in self._decoders:
-            await consumer.end_offsets([TopicPartition(topic, 0)])  # so that the topic is known here
-            partitions += [TopicPartition(topic, one) for one in sorted(consumer.partitions_for_topic(topic) or ())]
+            partitions += await partitions_of(consumer, topic)
         ends = await consumer.end_offsets(partitions)
         consumer.assign(partitions)
         for one in partitions:
@@ -132,7 +129,8 @@ class Tail:
         behind: dict[TopicPartition, int] = {}
         while True:
             await asyncio.sleep(LOOK_S)
-            ends = await _answered(consumer.end_offsets(list(self._positions)))
+            async with asyncio.timeout(ANSWER_S):
+                ends = await consumer.end_offsets(list(self._positions))
             stuck = [one for one, at in behind.items() if self._positions[one] == at < ends[one]]
             if stuck:
                 raise TimeoutError(f"{len(stuck)} partitions stand still")
@@ -143,15 +141,3 @@ class Tail:
             self._log.info("listening" if up else "reconnecting")
             (self.listening.set if up else self.listening.clear)()
             self._changed()
-
-
-async def _answered(question: Coroutine[Any, Any, T]) -> T:
-    """Raises TimeoutError in time, also where the client swallows a cancellation: nobody waits for its end."""
-    asking = asyncio.ensure_future(question)
-    try:
-        done, _ = await asyncio.wait({asking}, timeout=ANSWER_S)
-    finally:
-        asking.cancel()
-    if not done:
-        raise TimeoutError
-    return asking.result()

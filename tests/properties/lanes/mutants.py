@@ -116,11 +116,11 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     ),
     "a cancellation from inside ends the attempt": _one(
         "worker",
-        "            if _ours():\n                raise\n            return",
+        "            if is_ours():\n                raise\n            return",
         "            raise\n            return",
     ),
     "a burial cancelled from inside ends the attempt": _one(
-        "worker", "CancelledError) and _ours():", "CancelledError):"
+        "worker", "CancelledError) and is_ours():", "CancelledError):"
     ),
     "the budget is never spent": _one("budget", "return after >= ", "return False and after >= "),
     # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
