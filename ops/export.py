@@ -45,12 +45,12 @@ async def export(contact: str = CONTACT, media: Path | None = MEDIA, reveal: boo
     document(Masking(asked, *known, reveal=reveal)({"people": [exported(one, files) for one in found]}))
 
 
-def exported(found: Person, files: Mapping[str, Files] = {}) -> dict[str, Any]:  # nobody changes it
+def exported(found: Person, files: Mapping[str, Files] | None = None) -> dict[str, Any]:
     """Media stand as references, for their bytes are at Twilio; those in `files` also with what became of them."""
     return {
         "contact": _plain(found.contact),
         "conversations": [_plain(one) for one in found.conversations],
-        "messages": [_with_files(_plain(one), files.get(one.id, ())) for one in found.messages],
+        "messages": [_with_files(_plain(one), (files or {}).get(one.id, ())) for one in found.messages],
         "calls": [_plain(one) for one in found.calls],
         "turns": [_plain(one, IN_OTHERS) for one in found.turns],
         "sends": [_plain(one) for one in found.sends],

@@ -16,12 +16,12 @@ import httpx
 from sandbox.stack.ports import free_ports
 from tests.bench.harness import Figure, bench
 from tests.bench.kafka import Bench, kafka
+from tests.bench.processes import cpu_s
 from tests.bench.webhooks import ACCOUNT, CONNECTIONS, NUMBER, PUBLIC, TOKEN
 
 ROUNDS, SECONDS, SHARE = 9, 3.0, 0.4
 PARTITIONS = 24  # as in production
 NODE_PER_S = (2530, 2990)  # Express with a signature check, reference/baseline.md
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -48,8 +48,7 @@ class Arm:
 
     def cpu(self) -> float:
         """Seconds used so far by the server's processes."""
-        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.pids]
-        return sum(int(one[11]) + int(one[12]) for one in fields) / TICKS
+        return sum(map(cpu_s, self.pids))
 
 
 def middle(rounds: list[dict[str, float]], name: str) -> float:

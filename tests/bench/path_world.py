@@ -19,14 +19,13 @@ from sandbox.layout import Layout, Ports
 from sandbox.stack.child import Child
 from sandbox.stack.stack import Stack
 from tests.bench.mongo_proxy import CountingProxy, counting
+from tests.bench.processes import cpu_s, footprint
 
 __all__ = ["AGENT_S", "TWILIO_S", "Path_", "Seen", "path", "percentile"]
 
 AGENT_S, TWILIO_S = 3.0, 0.2
 WORLD = ("twilio", "elevenlabs")
 OURS = ("ingress", "processor", "sender")
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 WIDE = {
     "AGENT_MAX_SESSIONS": "6000",
     "CONCURRENCY": "6000",
@@ -116,23 +115,10 @@ class Path_:  # noqa: N801  # `Path` is taken
 
     def cpu(self) -> dict[str, float]:
         """Seconds each process has used so far."""
-        return {name: _cpu(child.pid) for name, child in self._children.items()}
+        return {name: cpu_s(child.pid) for name, child in self._children.items()}
 
     def memory_mb(self) -> dict[str, float]:
-        return {name: round(_resident_kb(child.pid) / 1024, 1) for name, child in self._children.items()}
-
-    @property
-    def pids(self) -> dict[str, int]:
-        return {name: child.pid for name, child in self._children.items()}
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def _resident_kb(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_KB
+        return {name: footprint(child.pid).memory_mb for name, child in self._children.items()}
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import platform
-import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +15,8 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.stack.errors import StackError
 from tests.crash.plan import Plan
+from tests.crash.playing import stopped
 from tests.crash.run import CrashRun
 
 RESULTS = Path(__file__).parent / "results"
@@ -42,18 +41,8 @@ async def _main(given: argparse.Namespace) -> int:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
     )  # our own outlet says so, too
     run = CrashRun(Plan(given.seed, given.seconds, given.contacts), given.seed, console.print)
-    playing = asyncio.create_task(run.play())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
-    try:
-        await playing
-    except asyncio.CancelledError:
-        run.fleet.tidy()
-        console.print("Stopped; nothing is left running.")
-        return 130
-    except StackError as error:
-        console.print(f"[red]{error}[/red]")
-        return 2
+    if (code := await stopped(run, console)) is not None:
+        return code
     result = _result(run, given)
     _write(result)
     _print(console, run, result)

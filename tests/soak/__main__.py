@@ -5,7 +5,6 @@ import asyncio
 import json
 import os
 import platform
-import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.stack.errors import StackError
+from tests.crash.playing import stopped
 from tests.soak.soak import SAMPLE_S, Soak
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,18 +38,8 @@ async def _main(given: argparse.Namespace) -> int:
     rate = given.rate or SHARE * float(json.loads(MOST.read_text())["ours"])
     console.print(f"{rate:g} messages/s for {given.seconds:g} s")
     soak = Soak(rate, given.seconds, console.print)
-    playing = asyncio.create_task(soak.play())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, playing.cancel)
-    try:
-        await playing
-    except asyncio.CancelledError:
-        soak.fleet.tidy()
-        console.print("Stopped; nothing is left running.")
-        return 130
-    except StackError as error:
-        console.print(f"[red]{error}[/red]")
-        return 2
+    if (code := await stopped(soak, console)) is not None:
+        return code
     told = soak.told()
     _write(told)
     _print(console, soak, told)
