@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from kit.kafka.dropped import dropped_requests
 from kit.lanes import LaneExecutor, Mark
 from kit.metrics import Metrics
 
@@ -43,7 +44,8 @@ class Committer:
     async def _commit(self, marks: Mapping[Any, Mark]) -> str:
         try:
             async with asyncio.timeout(COMMIT_S):
-                await self._consumer.commit({source: mark.offset for source, mark in marks.items()})
+                with dropped_requests():
+                    await self._consumer.commit({source: mark.offset for source, mark in marks.items()})
         except (CommitFailedError, IllegalStateError):
             return "fenced"  # a rebalance was faster: whoever has the partition now starts from the last commit
         except (KafkaError, TimeoutError):

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from kit.kafka.broker import client_options, prefixed
+from kit.kafka.broker import prefixed
+from kit.kafka.groupless import groupless
 from kit.kafka.topics import admin
 from kit.settings import KafkaSettings
 from schemas.topics import TOPICS, Topic
@@ -60,9 +61,7 @@ async def _offsets(settings: KafkaSettings) -> list[tuple[Topic, Offsets, Offset
     """Of each topic that is there: where it begins, where it ends, what its group has committed."""
     async with admin(settings) as client:
         present = {one["topic"]: one for one in await client.describe_topics()}
-        consumer = AIOKafkaConsumer(**client_options(settings))
-        await consumer.start()
-        try:
+        async with groupless(settings) as consumer:
             rows = []
             for topic in TOPICS:
                 described = present.get(prefixed(settings, topic.name))
@@ -71,8 +70,6 @@ async def _offsets(settings: KafkaSettings) -> list[tuple[Topic, Offsets, Offset
                     ends = await consumer.end_offsets(partitions)
                     begins = await consumer.beginning_offsets(partitions)
                     rows.append((topic, begins, ends, await _committed(client, settings, topic)))
-        finally:
-            await consumer.stop()
     return rows
 
 
@@ -90,14 +87,10 @@ async def oldest_waiting(settings: KafkaSettings, topic: str, group: str) -> Wai
         (described,) = await client.describe_topics([prefixed(settings, topic)])
         partitions = [TopicPartition(described["topic"], one["partition"]) for one in described["partitions"]]
         offsets = await client.list_consumer_group_offsets(prefixed(settings, group))
-        consumer = AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest")
-        await consumer.start()
-        try:
+        async with groupless(settings, auto_offset_reset="earliest") as consumer:
             ends, begins = await consumer.end_offsets(partitions), await consumer.beginning_offsets(partitions)
             at = {one: max(begins[one], offsets[one].offset if one in offsets else 0) for one in partitions}
             return await _oldest(consumer, {one: at[one] for one in partitions if at[one] < ends[one]})
-        finally:
-            await consumer.stop()
 
 
 async def _oldest(consumer: AIOKafkaConsumer, behind: dict[TopicPartition, int]) -> Waiting:

@@ -7,7 +7,6 @@ whoever wanted them sends again with the same id.
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from kit.clock import Clock
 from kit.errors import BrokerDown, Misconfigured, Poison
+from kit.kafka.dropped import dropped_requests
 from kit.kafka.refusal import refusal
 from kit.logs import get_log
 from kit.metrics import Metrics
@@ -100,13 +100,14 @@ class Outlet:
         began = self._clock.monotonic()
         try:
             async with asyncio.timeout(deadline):
-                await producer.send_and_wait(
-                    f"{self._prefix}{topic}",
-                    record.value,
-                    key=record.key,
-                    headers=list(record.headers),
-                    partition=partition,
-                )
+                with dropped_requests():
+                    await producer.send_and_wait(
+                        f"{self._prefix}{topic}",
+                        record.value,
+                        key=record.key,
+                        headers=list(record.headers),
+                        partition=partition,
+                    )
         except MessageSizeTooLargeError:
             raise Poison("too_large", f"{len(record.value or b'')} bytes for {topic}") from None
         except (KafkaError, TimeoutError) as error:
@@ -154,7 +155,8 @@ class Outlet:
                 + 64 * 1024,  # a dead letter of 1 MiB with its headers; topics cap the rest
             )
             try:
-                await producer.start()
+                with dropped_requests():
+                    await producer.start()
             except (KafkaError, OSError) as error:
                 await _close(producer)
                 refused = await refusal(self._options)
@@ -180,10 +182,18 @@ class Outlet:
 
 
 async def _close(producer: AIOKafkaProducer) -> None:
-    with suppress(TimeoutError, KafkaError, asyncio.CancelledError):
+    try:
         async with asyncio.timeout(STOP_S):
-            await producer.stop()
-            return
+            with dropped_requests():
+                await producer.stop()
+    except (TimeoutError, KafkaError):
+        await _drop(producer)
+    except asyncio.CancelledError:
+        await _drop(producer)
+        raise
+
+
+async def _drop(producer: AIOKafkaProducer) -> None:
     task = producer._sender.sender_task  # noqa: SLF001
     if task is not None:
         task.cancel()

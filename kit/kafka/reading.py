@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,9 +11,11 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from kit.errors import BrokerDown
-from kit.kafka.broker import client_options, prefixed
+from kit.kafka.broker import prefixed
 from kit.kafka.dead_letters import Position
 from kit.kafka.delivery import Raw, wire
+from kit.kafka.dropped import dropped_requests
+from kit.kafka.groupless import groupless
 from kit.kafka.refusal import not_reached
 from kit.settings import KafkaSettings
 from schemas.attributes import WireRecord
@@ -51,22 +53,17 @@ class Span:
 @asynccontextmanager
 async def reader(settings: KafkaSettings) -> AsyncIterator["Reader"]:
     """Raises BrokerDown when Kafka is not reached, also later; Misconfigured where it does not take us."""
-    consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=20,  # a fetch under way at the end of one reading delays what is asked next
-        retry_backoff_ms=20,  # also before a topic's first metadata
-    )
-    try:
+    options = {
+        "auto_offset_reset": "earliest",
+        "fetch_max_wait_ms": 20,  # a fetch under way at the end of one reading delays what is asked next
+        "retry_backoff_ms": 20,  # also before a topic's first metadata
+    }
+    async with AsyncExitStack() as stack:
         try:
-            async with asyncio.timeout(ANSWER_S):
-                await consumer.start()
+            consumer = await stack.enter_async_context(groupless(settings, **options))
         except (KafkaError, OSError, TimeoutError) as error:
             raise await not_reached(settings, error) from None
         yield Reader(consumer, settings)
-    finally:
-        await consumer.stop()
 
 
 class Reader:
@@ -131,7 +128,8 @@ class Reader:
         return Stored(Position(topic, raw.partition, raw.offset), at, wire(raw))
 
     async def _unread(self, left: Mapping[TopicPartition, Span]) -> dict[TopicPartition, Span]:
-        return {where: span for where, span in left.items() if await self._consumer.position(where) < span.end}
+        with _broker_errors(self._settings):
+            return {where: span for where, span in left.items() if await self._consumer.position(where) < span.end}
 
     async def _partitions(self, topic: str) -> list[TopicPartition]:
         name = prefixed(self._settings, topic)
@@ -162,7 +160,8 @@ async def partitions_of(consumer: AIOKafkaConsumer, name: str) -> list[TopicPart
 @contextmanager
 def _broker_errors(settings: KafkaSettings) -> Iterator[None]:
     try:
-        yield
+        with dropped_requests():
+            yield
     except (KafkaError, OSError, TimeoutError) as error:
         where = settings.kafka_bootstrap_servers
         raise BrokerDown(f"Kafka at {where}: {type(error).__name__} (KAFKA_BOOTSTRAP_SERVERS)") from None

@@ -24,6 +24,7 @@ from faststream.kafka.subscriber.usecase import LogicSubscriber
 
 from kit.kafka.committer import Committer
 from kit.kafka.delivery import Delivery, Raw
+from kit.kafka.dropped import dropped_requests
 from kit.kafka.gauges import LaneGauges
 from kit.lanes import LaneExecutor, Run, is_ours
 from kit.logs import get_log
@@ -157,7 +158,8 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         try:
             while self.running and not self._draining:
                 try:
-                    await self._poll(consumer)
+                    with dropped_requests():  # also what is left of a coordinator that was cancelled
+                        await self._poll(consumer)
                 except ConsumerStoppedError:
                     return
                 except KafkaError as error:

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_co
 
 from kit.errors import BrokerDown
 from kit.kafka.broker import client_options, prefixed
+from kit.kafka.dropped import dropped_requests
 from kit.kafka.refusal import not_reached
 from kit.settings import KafkaSettings
 from schemas.topics import TOPICS, Topic
@@ -34,8 +35,9 @@ async def admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Raises BrokerDown, or Misconfigured where a broker answers and does not take us."""
     client = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=5000)
     try:
-        await client.start()
-        yield client
+        with dropped_requests():
+            await client.start()
+            yield client
     except (KafkaError, OSError) as error:
         raise await not_reached(settings, error) from None
     finally:

@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from kit.kafka.broker import client_options, prefixed
+from kit.kafka.broker import prefixed
 from kit.kafka.delivery import Raw, decoder
+from kit.kafka.groupless import groupless
 from kit.kafka.reading import partitions_of
-from kit.lanes import is_ours
 from kit.logs import get_log
 from kit.settings import KafkaSettings
 from schemas.attributes import Envelope, Undecodable
@@ -62,38 +61,29 @@ class Tail:
         while True:
             try:
                 await self._listen()
-            except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
-                if isinstance(error, asyncio.CancelledError) and is_ours():
-                    raise
-                # Else it is aiokafka's own, of a request whose connection is gone.
+            except (KafkaError, OSError, TimeoutError) as error:
                 self._log.warning("Kafka not reached", error=type(error).__name__, retry_in_s=RETRY_S)
             self._is(up=False)
             await asyncio.sleep(RETRY_S)
 
     async def _listen(self) -> None:
         """Until the broker goes away."""
-        consumer = AIOKafkaConsumer(
-            **client_options(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-            retry_backoff_ms=50,
-            request_timeout_ms=int(ANSWER_S * 1000),  # it comes with 40 s: so long nobody is left waiting
-        )
-        work: list[asyncio.Task[None]] = []
-        try:
+        options = {
+            "auto_offset_reset": "latest",
+            "retry_backoff_ms": 50,
+            "request_timeout_ms": int(ANSWER_S * 1000),  # it comes with 40 s: so long nobody is left waiting
+        }
+        async with groupless(self._settings, **options) as consumer:
             async with asyncio.timeout(ANSWER_S * 3):
-                await consumer.start()
                 await self._assign(consumer)
             self._is(up=True)
             work = [asyncio.create_task(one(consumer)) for one in (self._read, self._look)]
-            await asyncio.gather(*work)
-        finally:
-            for one in work:
-                one.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
-            with suppress(KafkaError, OSError, TimeoutError):
-                async with asyncio.timeout(ANSWER_S):
-                    await consumer.stop()
+            try:
+                await asyncio.gather(*work)
+            finally:
+                for one in work:
+                    one.cancel()
+                await asyncio.gather(*work, return_exceptions=True)
 
     async def _assign(self, consumer: AIOKafkaConsumer) -> None:
         partitions: list[TopicPartition] = []
