@@ -6,7 +6,7 @@ from typing import Any
 from tests.bench.harness import Figure, bench
 from tests.bench.path_world import AGENT_S, OURS, Path_, Seen, path, percentile
 
-FLAT_OUT = 300
+FLAT_OUT = 5_000
 STEADY_S, STEADY_SHARE = 40.0, 0.5
 COUNTED = 200
 CALM_PER_S, CALM_S = 12.0, 40.0
