@@ -17,6 +17,7 @@ MetricName = Literal[
     # every service
     "hilo_info",
     "hilo_loop_lag_seconds",
+    "hilo_tasks",
     "hilo_spans_total",
     # publishing
     "hilo_publish_seconds",
@@ -123,6 +124,7 @@ DEFINITIONS: dict[MetricName, Definition] = {
         {"service": _words("ingress processor sender janitor console"), "prefix": PREFIX},
     ),
     "hilo_loop_lag_seconds": Definition("histogram", "how late the event loop was for a timer of one second"),
+    "hilo_tasks": Definition("gauge", "asyncio tasks that are not done; growing under a steady load is a leak"),
     "hilo_spans_total": Definition(
         "counter", "spans for the collector: exported, lost", {"result": _words("exported lost")}
     ),

@@ -129,6 +129,7 @@ async def _serve(settings: S, name: str, build: Callable[[S, Tools], Service]) -
     service = build(settings, Tools(name, settings.clock(), Metrics()))
     metrics = service.tools.metrics
     metrics.set("hilo_info", 1, service=name, prefix=getattr(settings, "kafka_topic_prefix", "") or "-")
+    metrics.look(lambda: metrics.set("hilo_tasks", len(asyncio.all_tasks(loop))))
     watchdog = Watchdog(late=lambda seconds: metrics.observe("hilo_loop_lag_seconds", seconds))
     await watchdog.start()
     try:

@@ -19,7 +19,7 @@ from tests.crash.plan import Plan
 from tests.crash.playing import stopped
 from tests.crash.run import CrashRun
 
-RESULTS = Path(__file__).parent / "results"
+ACCOUNT = Path(__file__).parents[2] / "build" / "crash.json"
 KEYS = ("sent", "answered", "lost", "doubled", "inverted", "after_fence", "uncertain")
 MORE = ("expired", "apologised", "taken_over", "undeliverable", "throttled", "refused")
 
@@ -29,6 +29,7 @@ def main() -> int:
     parser.add_argument("--for", dest="seconds", type=float, default=120, metavar="S", help="how long the storm lasts")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--contacts", type=int, default=36)
+    parser.add_argument("--json", type=Path, default=ACCOUNT, metavar="FILE", help="the account; build/crash.json")
     parser.add_argument("--keep", action="store_true", help="keep the logs even if all is well")
     given = parser.parse_args()
     return asyncio.run(_main(given))
@@ -44,7 +45,7 @@ async def _main(given: argparse.Namespace) -> int:
     if (code := await stopped(run, console)) is not None:
         return code
     result = _result(run, given)
-    _write(result)
+    _write(result, given.json)
     _print(console, run, result)
     if result["verdict"] == "ok" and not given.keep:
         run.fleet.tidy()
@@ -71,9 +72,9 @@ def _result(run: CrashRun, given: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _write(result: dict[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "last.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+def _write(result: dict[str, Any], where: Path) -> None:
+    where.parent.mkdir(parents=True, exist_ok=True)
+    where.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
 
 def _print(console: Console, run: CrashRun, result: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 from tests.crash.playing import stopped
 from tests.soak.soak import SAMPLE_S, Soak
 
-RESULTS = Path(__file__).parent / "results"
+ACCOUNT = Path(__file__).parents[2] / "build" / "soak.json"
 MOST = Path(__file__).parents[1] / "bench" / "results" / "path_end_to_end.json"
 SHARE = 0.5  # of the most this machine was seen to do
 LEAST_S = 6 * SAMPLE_S
@@ -26,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--for", dest="seconds", type=float, default=3600, metavar="S")
     parser.add_argument("--rate", type=float, help="messages/s; half of what `path_end_to_end` measured without it")
+    parser.add_argument("--json", type=Path, default=ACCOUNT, metavar="FILE", help="the account; build/soak.json")
     parser.add_argument("--keep", action="store_true", help="keep the logs even if all is well")
     given = parser.parse_args()
     if given.seconds < LEAST_S:
@@ -41,18 +42,18 @@ async def _main(given: argparse.Namespace) -> int:
     if (code := await stopped(soak, console)) is not None:
         return code
     told = soak.told()
-    _write(told)
+    _write(told, given.json)
     _print(console, soak, told)
     if not soak.problems and not given.keep:
         soak.fleet.tidy()
     return 1 if soak.problems else 0
 
 
-def _write(told: dict[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
+def _write(told: dict[str, Any], where: Path) -> None:
+    where.parent.mkdir(parents=True, exist_ok=True)
     machine = {"machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"}
     told = {**told, **machine, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    (RESULTS / "last.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    where.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
 def _print(console: Console, soak: Soak, told: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ ALLOWED: Mapping[str, Allowance] = {
     "memory_mb": Allowance(0.05, 8.0),
     "handles": Allowance(0.10, 6.0),
     "sockets": Allowance(0.10, 6.0),
+    "tasks": Allowance(0.10, 20.0),
     "threads": Allowance(0.0, 10.0),  # motor's pool starts one when all are busy, five a core at most
 }
 

@@ -39,6 +39,12 @@ class Sample:
     lag: int
     disk_mb: dict[str, float]
     processes: dict[str, Footprint]
+    tasks: dict[str, float]
+
+    def of(self, name: str, what: str) -> float | None:
+        """None for what nobody tells of this process."""
+        found = self.tasks.get(name) if what == "tasks" else getattr(self.processes[name], what)
+        return None if found is None else float(found)
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Soak:
             await self.fleet.start()
             async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
                 await Dying(self.fleet, http).up()
-                self._load = Load(self.fleet.layout, http, self.per_s)
+                self._load, self._http = Load(self.fleet.layout, http, self.per_s), http
                 await self._load.prepare(agent_s=AGENT_S, twilio_s=TWILIO_S)
                 await self._soak()
                 await self._calm()
@@ -107,6 +113,7 @@ class Soak:
             lag=await self._lag(),
             disk_mb=_disk(self.fleet.folder),
             processes={name: footprint(pid) for name, pid in self._pids().items()},
+            tasks={name: await self._tasks(name) for name in GROUPS},
         )
         self.samples.append(sample)
         ours = ", ".join(f"{name} {sample.processes[name].memory_mb:.0f} MB" for name in GROUPS)
@@ -118,6 +125,10 @@ class Soak:
         return {name: member.pid for name, member in self.fleet.members.items()} | {
             name: one.child.pid for name, one in servers.items() if one
         }
+
+    async def _tasks(self, name: str) -> float:
+        told = (await self._http.get(f"{self.fleet.layout.url(name)}/metrics")).raise_for_status().text
+        return next(float(line.split()[1]) for line in told.splitlines() if line.startswith("hilo_tasks "))
 
     async def _lag(self) -> int:
         servers = self.fleet.layout.kafka_servers
@@ -131,8 +142,9 @@ class Soak:
     def _judge(self) -> None:
         for name in (*GROUPS, *WORLD, "kafka", "mongo"):
             self.trends[name] = {
-                what: trend([(one.at, getattr(one.processes[name], what)) for one in self.samples], allowance)
+                what: trend(points, allowance)
                 for what, allowance in ALLOWED.items()
+                if (points := [(one.at, found) for one in self.samples if (found := one.of(name, what)) is not None])
             }
             if name in GROUPS:  # the world outside keeps what it saw, up to a bound of its own
                 self.problems += [
