@@ -100,7 +100,8 @@ DASHBOARDS: dict[str, tuple[str, list[list[Panel]]]] = {
          ("Invariants broken", "short", {"{{invariant}}": most("hilo_invariant_broken", "invariant")})],
         [("CPU", "short", CPU),
          ("Memory", "bytes", {"{{instance}}": picked("process_resident_memory_bytes")}),
-         ("Event loop late, p99", "s", p99("hilo_loop_lag_seconds", "instance"))],
+         ("Event loop late, p99", "s", p99("hilo_loop_lag_seconds", "instance")),
+         ("Tasks", "short", {"{{instance}}": picked("hilo_tasks")})],
     ]),
     "hilo-lanes": ("Hilo: lanes and Kafka", [
         [("Lag by group, as the broker has it", "short", LAG),
