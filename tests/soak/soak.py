@@ -127,7 +127,7 @@ class Soak:
         }
 
     async def _tasks(self, name: str) -> float:
-        told = (await self._http.get(f"{self.fleet.layout.url(name)}/metrics")).raise_for_status().text
+        told = (await self._http.get(f"{self.fleet.doors[name]}/metrics")).raise_for_status().text
         return next(float(line.split()[1]) for line in told.splitlines() if line.startswith("hilo_tasks "))
 
     async def _lag(self) -> int:
