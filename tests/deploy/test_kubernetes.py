@@ -224,6 +224,18 @@ def test_selectors_find_the_pods_they_mean(manifests: list[Manifest]) -> None:
     assert of(manifests, "PodDisruptionBudget").keys() == set(SERVICES)
 
 
+def test_the_console_is_let_to_every_service_that_it_is_told_to_ask(manifests: list[Manifest]) -> None:
+    asked = dict(one.split("=", 1) for one in config(manifests)["CONSOLE_SERVICES"].split(","))
+    assert asked == {name: f"http://{name}" for name in SERVICES if name != "console"}
+    assert all(one["spec"]["ports"][0]["port"] == 80 for one in of(manifests, "Service").values())
+    assert asked.keys() <= of(manifests, "Service").keys()
+    policies = of(manifests, "NetworkPolicy")
+    (out,), (into,) = policies["console"]["spec"]["egress"], policies["watched"]["spec"]["ingress"]
+    assert into["from"] == [{"podSelector": policies["console"]["spec"]["podSelector"]}]
+    assert out["to"] == [{"podSelector": policies["watched"]["spec"]["podSelector"]}]
+    assert out["ports"] == into["ports"] == [{"port": "http", "protocol": "TCP"}]
+
+
 def test_only_webhooks_and_the_api_are_public(manifests: list[Manifest]) -> None:
     (ingress,) = of(manifests, "Ingress").values()
     (rule,) = ingress["spec"]["rules"]
