@@ -24,9 +24,6 @@ CALM_S = 120.0  # for the last answers; the agent takes 3 s
 GROUPS: Mapping[str, Sequence[str]] = {name: (name,) for name in ("ingress", "processor", "sender", "janitor")}
 SETTINGS = {
     "CONTACT_TURNS_PER_HOUR": "100000",  # the guard is not what is tested
-    "SWEEP_EVERY_S": "60",
-    "GAP_EVERY_S": "60",
-    "INVARIANTS_EVERY_S": "60",
 }
 AGENT_S, TWILIO_S = 3.0, 0.2
 
