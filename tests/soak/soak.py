@@ -95,7 +95,7 @@ class Soak:
                 break
             await asyncio.sleep(1.0)
         self.problems += [f"lag {lag} at the end"] if lag else []
-        found = {"not answered": self._load.unanswered, "answered twice": self._load.unasked}
+        found = {"not answered": self._load.unanswered, "answered twice, or no answer": self._load.unasked}
         found |= {"refused by the ingress": self._load.refused}
         self.problems += [f"{count} messages {what}" for what, count in found.items() if count]
         self.problems += self.fleet.crashes()
