@@ -25,7 +25,6 @@ __all__ = ["Fleet", "Member"]
 WORLD = ("twilio", "elevenlabs", "backend")
 RESTART_S = 1.0
 STOP_S = 15.0
-EXPECTED = (0, -signal.SIGKILL)
 SETTINGS = {
     "KAFKA_SESSION_TIMEOUT_MS": "6000",
     "CONTACT_TURNS_PER_HOUR": "100000",  # the guard is not what is tested
@@ -45,6 +44,7 @@ class Member:
         self._folder = folder
         self._child: Child | None = None
         self._wanted = False
+        self._killed = False
         self._keeper: asyncio.Task[None] | None = None
         self.deaths: list[int] = []
         """Exit codes that nobody asked for."""
@@ -69,6 +69,7 @@ class Member:
             return False
         with suppress(ProcessLookupError):
             os.kill(self._child.pid, number)
+            self._killed |= number == signal.SIGKILL
             return True
         return False
 
@@ -100,12 +101,16 @@ class Member:
         while self._wanted:
             child = Child(self.name, self._command, log=self.log, env=self._environment, cwd=self._folder)
             await child.start()
-            self._child = child
+            self._child, self._killed = child, False
             code = await child.exited()
-            if code not in EXPECTED:
+            if not self._was_asked_to(code):
                 self.deaths.append(code)
             if self._wanted:
                 await asyncio.sleep(RESTART_S)
+
+    def _was_asked_to(self, code: int) -> bool:
+        """A kill -9 that is not ours is the kernel's, which ran out of memory."""
+        return self._killed if code == -signal.SIGKILL else code == 0 and not self._wanted
 
 
 class Fleet:
