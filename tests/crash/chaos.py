@@ -35,10 +35,12 @@ class Chaos:
 
     async def _strike(self, blow: Blow) -> None:
         self._say(f"  {blow.at:6.1f} s  {blow.what} {blow.target} {blow.seconds:.1f} s")
-        self.blows.append((now(), f"{blow.what} {blow.target}".strip()))
+        struck = (now(), f"{blow.what} {blow.target}".strip())
+        if not self._hits(blow):
+            return  # it is starting again: nobody recovers from what did not happen
+        if blow.what not in {"twilio", "agent"}:
+            self.blows.append(struck)
         match blow.what:
-            case "kill":
-                self._fleet.kill(blow.target)
             case "pause":
                 await self._pause(blow)
             case "leave":
@@ -50,11 +52,15 @@ class Chaos:
             case "twilio" | "agent":
                 await self._trouble(blow)
 
+    def _hits(self, blow: Blow) -> bool:
+        """What is sudden is done here."""
+        if blow.what == "kill":
+            return self._fleet.kill(blow.target)
+        return blow.what != "pause" or self._fleet.members[blow.target].signal(signal.SIGSTOP)
+
     async def _pause(self, blow: Blow) -> None:
-        member = self._fleet.members[blow.target]
-        if member.signal(signal.SIGSTOP):
-            await asyncio.sleep(blow.seconds)
-            member.signal(signal.SIGCONT)
+        await asyncio.sleep(blow.seconds)
+        self._fleet.members[blow.target].signal(signal.SIGCONT)
 
     async def _leave(self, blow: Blow) -> None:
         member = self._fleet.members[blow.target]
@@ -67,9 +73,12 @@ class Chaos:
         member.start()
 
     async def _trouble(self, blow: Blow) -> None:
+        """The other's trouble may be under way, and goes on."""
         if blow.what == "twilio":
             await self._world.trouble_twilio(blow.seed)
+            await asyncio.sleep(blow.seconds)
+            await self._world.calm_twilio(blow.seed)
         else:
             await self._world.trouble_agent()
-        await asyncio.sleep(blow.seconds)
-        await self._world.calm(blow.seed)
+            await asyncio.sleep(blow.seconds)
+            await self._world.calm_agent()

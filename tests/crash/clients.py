@@ -7,20 +7,23 @@ from typing import Any
 
 import httpx
 
+from kit.ids import call_id, turn_id
 from sandbox.layout import Layout
-from schemas.contact import canonical, parse_address
+from schemas.contact import Contact, canonical, parse_address
+from schemas.events import CallCompleted
 from tests.crash.plan import Bubble, Plan, token
 
 __all__ = ["Clients", "Sent", "now", "phone"]
 
 WEBHOOK_S = 40.0  # Twilio gives up after 15 s
+TRY_AGAIN = 503  # what the ingress says while the broker is away
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-def phone(contact: int) -> str:
+def phone(contact: int) -> Contact:
     return canonical(parse_address(f"+3460011{contact:04d}"))
 
 
@@ -32,6 +35,10 @@ class Sent:
     token: str
     began: datetime
     acknowledged: datetime | None = None
+    turn: str = ""
+    """The turn that it is the first event of, if it is the first of one."""
+    turned_away: bool = False
+    """The ingress said neither yes nor 'try again': nothing that is killed excuses that."""
 
 
 class Clients:
@@ -64,8 +71,11 @@ class Clients:
         body = {"from": phone(contact), "body": bubble.text}
         url = f"{self._layout.url('twilio_control')}/_sim/inbound"
         told = (await self._http.post(url, json=body, timeout=WEBHOOK_S)).raise_for_status().json()
+        sent.turn = turn_id(phone(contact), told["sid"])
         if told["accepted"]:
             sent.acknowledged = now()
+        else:
+            sent.turned_away = (told["answer"] or {}).get("http") not in {None, TRY_AGAIN}
 
     async def _call(self, contact: int, at: float) -> None:
         """What was talked about is shown in the greeting, so a greeting is an answer like any other."""
@@ -78,6 +88,7 @@ class Clients:
             "callSummary": f"la llamada {sent.token}",
             "conversationId": f"conv_call_{contact}",
         }
+        sent.turn = turn_id(phone(contact), call_id(phone(contact), CallCompleted.model_validate(call)))
         done = await self._http.post(f"{self._layout.url('backend')}/calls", json=call, timeout=WEBHOOK_S)
         if done.is_success:
             sent.acknowledged = now()

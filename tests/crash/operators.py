@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kit.clock import SystemClock
 from kit.errors import BrokerDown
+from kit.ids import turn_id
 from kit.kafka.outlet import Outlet
 from schemas.attributes import Envelope
 from schemas.contact import Contact
@@ -30,6 +31,8 @@ class Shift:
     confirmed: datetime | None = None
     spoke: datetime | None = None
     handed_back: datetime | None = None
+    turn: str = ""
+    """Of the person's words."""
 
 
 class Operators:
@@ -62,6 +65,7 @@ class Operators:
             if one.speaks:
                 words = OperatorSaid(by="luis", text="Soy Luis, le atiendo yo.")
                 await self._publish(contact, words, f"say_{one.contact}")
+                shift.turn = turn_id(contact, f"say_{one.contact}")
                 shift.spoke = now()
                 await asyncio.sleep(3)
         shift.handed_back = now()

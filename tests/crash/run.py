@@ -13,12 +13,14 @@ from kit.settings import KafkaSettings
 from schemas.notices import AgentUnavailable
 from tests.crash.chaos import Chaos
 from tests.crash.clients import Clients
+from tests.crash.doors import answers, shut
+from tests.crash.excuses import excuses
 from tests.crash.fleet import Fleet
 from tests.crash.notices import Notices
 from tests.crash.operators import Operators
 from tests.crash.oracle import Account, Evidence, judge
 from tests.crash.plan import Plan
-from tests.crash.world import World, excuses
+from tests.crash.world import World
 
 __all__ = ["CrashRun"]
 
@@ -62,6 +64,7 @@ class CrashRun:
             await self._world.prepare(self._seed)
             await self._storm()
             await self._lull()
+            self.troubles += await shut(http, self.fleet.doors)
         finally:
             await self._notices.stop()
             await outlet.stop()
@@ -73,7 +76,7 @@ class CrashRun:
         wanted += [f"{layout.url('backend')}/health", f"{layout.url('ingress')}/ready"]
         async with asyncio.timeout(90):
             for url in wanted:
-                while not await _answers(http, url):  # noqa: ASYNC110  # another process has no Event
+                while not await answers(http, url):  # noqa: ASYNC110  # another process has no Event
                     await asyncio.sleep(0.2)
 
     async def _storm(self) -> None:
@@ -134,10 +137,3 @@ class CrashRun:
         self.troubles += [f"take-over of contact {one} never confirmed" for one in self._operators.unconfirmed]
         self.troubles += self.fleet.crashes()
         self.agent_unavailable = len(self._notices.all(AgentUnavailable))
-
-
-async def _answers(http: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await http.get(url)).is_success
-    except httpx.HTTPError:
-        return False

@@ -1,20 +1,17 @@
 """The world outside: what it is told to do wrong, and what it saw."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
 from sandbox.layout import Layout
-from schemas.events import Event
-from schemas.notices import ContactThrottled, MessageExpired, MessageUncertain, MessageUndeliverable
 from tests.crash.clients import phone
-from tests.crash.notices import Notices
-from tests.crash.oracle import Shown
+from tests.crash.evidence import Shown
 
-__all__ = ["World", "excuses"]
+__all__ = ["World"]
 
 POSTS = {"path": "Messages", "method": "POST", "times": None}
 TWILIO: Sequence[dict[str, Any]] = (
@@ -47,11 +44,6 @@ ALWAYS: Sequence[dict[str, Any]] = (
 )
 RETRY_MS = 1500  # Twilio repeats a webhook within 15 s; a killed ingress needs three of them to be back
 SENT = {"median_ms": 400, "sigma": 0.7}  # one in ten takes longer than a second
-EXCUSES: Mapping[type[Event], str] = {
-    MessageExpired: "expired",
-    MessageUndeliverable: "undeliverable",
-    ContactThrottled: "throttled",
-}
 
 
 class World:
@@ -69,9 +61,15 @@ class World:
         await self.calm(seed)
 
     async def calm(self, seed: int) -> None:
-        await self._http.delete(f"{self._twilio}/faults")
-        await self._http.delete(f"{self._agent}/faults")
+        await self.calm_twilio(seed)
+        await self.calm_agent()
+
+    async def calm_twilio(self, seed: int) -> None:
+        (await self._http.delete(f"{self._twilio}/faults")).raise_for_status()
         await self._faulty(ALWAYS, seed)
+
+    async def calm_agent(self) -> None:
+        (await self._http.delete(f"{self._agent}/faults")).raise_for_status()
 
     async def trouble_twilio(self, seed: int) -> None:
         await self._faulty(TWILIO, seed)
@@ -87,23 +85,20 @@ class World:
 
     async def shown(self, contacts: int) -> list[Shown]:
         told = (await self._http.get(f"{self._twilio}/messages", params={"limit": 20_000})).raise_for_status().json()
-        posted = {one["sid"]: datetime.fromisoformat(one["log"][0][1]) for one in told["messages"]}
+        posted = {one["sid"]: one for one in told["messages"]}
         found: list[Shown] = []
         for contact in range(contacts):
             phone_ = (await self._http.get(f"{self._twilio}/handset/{phone(contact)}")).raise_for_status().json()
             ours = [one for one in phone_["bubbles"] if one["author"] == "us"]
-            found += [Shown(contact, one["n"], posted[one["sid"]], one["body"]) for one in ours]
+            found += [_shown(contact, one, posted[one["sid"]]) for one in ours]
         return found
 
 
-def excuses(notices: Notices, contacts: int) -> dict[int, Counter[str]]:
-    """What the main backend was told, by contact: a reply without a notice has no excuse."""
-    numbers = {phone(contact): contact for contact in range(contacts)}
-    found: dict[int, Counter[str]] = {contact: Counter() for contact in range(contacts)}
-    for kind, name in EXCUSES.items():
-        for told in notices.all(kind):
-            found[numbers[told.contact]][name] += 1
-    for told in notices.all(MessageUncertain):
-        again = told.data["reason"] == "posted_again"
-        found[numbers[told.contact]]["posted_again" if again else "uncertain"] += 1
-    return found
+def _shown(contact: int, bubble: dict[str, Any], message: dict[str, Any]) -> Shown:
+    at = datetime.fromisoformat(message["log"][0][1])
+    return Shown(contact, bubble["n"], at, bubble["body"], _send(message["callback"]))
+
+
+def _send(callback: str | None) -> str:
+    """The id that our sender put into the URL; empty for what no POST of ours made."""
+    return parse_qs(urlsplit(callback or "").query).get("send", [""])[0]

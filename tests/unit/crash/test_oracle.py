@@ -1,13 +1,13 @@
 """The oracle of the crash run finds each kind of fault that is planted, and nothing in a sound run."""
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.crash.clients import Sent
+from tests.crash.evidence import Evidence, Excuse, Shown
 from tests.crash.operators import Shift
-from tests.crash.oracle import Account, Evidence, Shown, judge
+from tests.crash.oracle import Account, judge
 from tests.crash.plan import Plan
 
 START = datetime(2026, 11, 26, 10, tzinfo=UTC)
@@ -31,7 +31,7 @@ THREE = [sent(1, 0), sent(2, 1), sent(3, 10)]
 
 def account(*bubbles: Shown, messages: list[Sent] | None = None, shift: Shift | None = None, told: str = "") -> Account:
     shifts = [shift] if shift else []
-    return judge(Evidence(messages or THREE, bubbles, shifts, {1: Counter([told])}))
+    return judge(Evidence(messages or THREE, bubbles, shifts, {1: [Excuse(told, at(60))]}))
 
 
 def faults(found: Account) -> tuple[int, int, int, int]:
@@ -90,16 +90,17 @@ def test_nothing_may_be_posted_from_the_confirmation_to_the_hand_back() -> None:
 
 
 def test_what_the_bot_left_out_before_the_take_over_is_not_a_persons() -> None:
-    shift = Shift(1, at(11), at(12), at(13), at(16))
-    assert account(shown(1, 2, "c1n1"), shift=shift).taken_over == 2
-    assert account(shown(1, 2, "c1n1"), shown(2, 10.5, "c1n3"), shift=shift).lost == 1
+    shift, words = Shift(1, at(11), at(12), at(13), at(16)), shown(3, 13.5, "Soy Luis, le atiendo yo.")
+    assert account(shown(1, 2, "c1n1"), words, shift=shift).taken_over == 2
+    assert account(shown(1, 2, "c1n1"), shown(2, 10.5, "c1n3"), words, shift=shift).lost == 1
 
 
 def test_what_was_acknowledged_late_came_late() -> None:
     """Both at once: the first one's webhook had to be repeated, and came after the take-over."""
     burst = [sent(1, 0, took=8), sent(2, 1), sent(3, 10)]
     shift = Shift(1, at(4), at(5), at(9), at(9.5))
-    found = account(shown(1, 2, "c1n2"), shown(2, 12, "c1n3"), messages=burst, shift=shift)
+    words = shown(2, 9, "Soy Luis, le atiendo yo.")
+    found = account(shown(1, 2, "c1n2"), words, shown(3, 12, "c1n3"), messages=burst, shift=shift)
     assert (found.taken_over, faults(found)) == (1, (0, 0, 0, 0))
 
 
@@ -116,5 +117,6 @@ def test_a_wait_is_from_the_blow_to_the_answer() -> None:
 def test_a_seed_is_a_plan() -> None:
     assert Plan(7, 120).blows == Plan(7, 120).blows
     assert Plan(7, 120).scripts == Plan(7, 120).scripts
+    assert Plan(7, 120).take_overs == Plan(7, 120).take_overs
     assert Plan(7, 120).blows != Plan(8, 120).blows
     assert len([one for one in Plan(7, 3600).blows if one.what == "kill"]) >= 300
