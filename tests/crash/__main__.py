@@ -20,8 +20,8 @@ from tests.crash.playing import stopped
 from tests.crash.run import CrashRun
 
 ACCOUNT = Path(__file__).parents[2] / "build" / "crash.json"
-KEYS = ("sent", "answered", "lost", "doubled", "inverted", "after_fence", "uncertain")
-MORE = ("expired", "apologised", "taken_over", "undeliverable", "throttled", "refused")
+KEYS = ("sent", "answered", "lost", "doubled", "inverted", "after_fence", "strange", "uncertain")
+MORE = ("expired", "apologised", "taken_over", "undeliverable", "throttled", "refused", "turned_away")
 
 
 def main() -> int:
@@ -42,6 +42,7 @@ async def _main(given: argparse.Namespace) -> int:
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR)
     )  # our own outlet says so, too
     run = CrashRun(Plan(given.seed, given.seconds, given.contacts), given.seed, console.print)
+    given.json.unlink(missing_ok=True)  # a run that breaks must not leave an older one's verdict
     if (code := await stopped(run, console)) is not None:
         return code
     result = _result(run, given)

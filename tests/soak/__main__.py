@@ -39,6 +39,7 @@ async def _main(given: argparse.Namespace) -> int:
     rate = given.rate or SHARE * float(json.loads(MOST.read_text())["ours"])
     console.print(f"{rate:g} messages/s for {given.seconds:g} s")
     soak = Soak(rate, given.seconds, console.print)
+    given.json.unlink(missing_ok=True)  # a run that breaks must not leave an older one's verdict
     if (code := await stopped(soak, console)) is not None:
         return code
     told = soak.told()
