@@ -84,14 +84,15 @@ class World:
             told.raise_for_status()
 
     async def shown(self, contacts: int) -> list[Shown]:
+        """Handsets first: whatever is on one by then is among the messages."""
+        seen = [(contact, one) for contact in range(contacts) for one in await self._bubbles(contact)]
         told = (await self._http.get(f"{self._twilio}/messages", params={"limit": 20_000})).raise_for_status().json()
-        posted = {one["sid"]: one for one in told["messages"]}
-        found: list[Shown] = []
-        for contact in range(contacts):
-            phone_ = (await self._http.get(f"{self._twilio}/handset/{phone(contact)}")).raise_for_status().json()
-            ours = [one for one in phone_["bubbles"] if one["author"] == "us"]
-            found += [_shown(contact, one, posted[one["sid"]]) for one in ours]
-        return found
+        messages = {one["sid"]: one for one in told["messages"]}
+        return [_shown(contact, one, messages[one["sid"]]) for contact, one in seen]
+
+    async def _bubbles(self, contact: int) -> list[dict[str, Any]]:
+        told = (await self._http.get(f"{self._twilio}/handset/{phone(contact)}")).raise_for_status().json()
+        return [one for one in told["bubbles"] if one["author"] == "us"]
 
 
 def _shown(contact: int, bubble: dict[str, Any], message: dict[str, Any]) -> Shown:

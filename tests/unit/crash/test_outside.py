@@ -33,6 +33,22 @@ async def test_a_bubble_is_of_the_part_that_its_callback_names(callback: str | N
     assert (found.send, found.place, found.body) == (send, 1, "c0n1")
 
 
+async def test_a_bubble_that_appears_meanwhile_is_no_riddle() -> None:
+    asked: list[str] = []
+    bubble = {"author": "us", "sid": "SM1", "n": 1, "body": "c0n1"}
+    message = {"sid": "SM1", "callback": OURS, "log": [["queued", "2026-11-26T10:00:00+00:00"]]}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        late = len(asked) > 1  # it came between the two looks
+        if request.url.path.endswith("/messages"):
+            return httpx.Response(200, json={"messages": [message] if late else []})
+        return httpx.Response(200, json={"bubbles": [bubble] if late else []})
+
+    async with client(answer) as http:
+        assert await World(LAYOUT, http).shown(1) == []
+
+
 OUTCOMES = [
     ({"http": 200}, True, False),
     ({"http": 503}, False, False),
