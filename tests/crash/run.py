@@ -7,6 +7,7 @@ import httpx
 
 from kit.clock import SystemClock
 from kit.kafka.broker import client_options
+from kit.kafka.lag import lags
 from kit.kafka.outlet import Outlet
 from kit.metrics import Metrics
 from kit.settings import KafkaSettings
@@ -16,6 +17,7 @@ from tests.crash.clients import Clients
 from tests.crash.doors import answers, shut
 from tests.crash.excuses import excuses
 from tests.crash.fleet import Fleet
+from tests.crash.left import left
 from tests.crash.notices import Notices
 from tests.crash.operators import Operators
 from tests.crash.oracle import Account, Evidence, judge
@@ -26,6 +28,7 @@ __all__ = ["CrashRun"]
 
 CALM_S = 240.0  # a lost answer is asked for during 60 s, and may be lost again to a second kill
 STILL_S = 12.0  # what nobody expects must have had its time to appear: a status, a read, a second POST
+COMMITTED_S = 60.0  # the last statuses are read and committed by then
 PROGRESS_S = 10.0
 
 
@@ -65,6 +68,7 @@ class CrashRun:
             await self._storm()
             await self._lull()
             self.troubles += await shut(http, self.fleet.doors)
+            self.troubles += await left(lambda: lags(settings), COMMITTED_S)
         finally:
             await self._notices.stop()
             await outlet.stop()

@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 
 from kit.errors import BrokerDown
-from kit.kafka.lag import lags
+from kit.kafka.lag import GroupLag, lags
 from kit.settings import KafkaSettings
 from tests.bench.dying import Dying
 from tests.bench.processes import Footprint, cpu_s, footprint
 from tests.crash.fleet import WORLD, Fleet
+from tests.crash.left import buried
 from tests.soak.flat import ALLOWED, Trend, trend
 from tests.soak.load import Load
 
@@ -98,6 +99,7 @@ class Soak:
         found = {"not answered": self._load.unanswered, "answered twice, or no answer": self._load.unasked}
         found |= {"refused by the ingress": self._load.refused}
         self.problems += [f"{count} messages {what}" for what, count in found.items() if count]
+        self.problems += buried(await self._lags())
         self.problems += self.fleet.crashes()
         self.cpu = {name: round(cpu_s(pid), 1) for name, pid in self._pids().items()}
 
@@ -128,13 +130,14 @@ class Soak:
         return next(float(line.split()[1]) for line in told.splitlines() if line.startswith("hilo_tasks "))
 
     async def _lag(self) -> int:
-        servers = self.fleet.layout.kafka_servers
         try:
-            return sum(
-                one.waiting for one in await lags(KafkaSettings(kafka_bootstrap_servers=servers, _env_file=None))
-            )
+            return sum(one.waiting for one in await self._lags())
         except BrokerDown:
             return -1
+
+    async def _lags(self) -> list[GroupLag]:
+        servers = self.fleet.layout.kafka_servers
+        return await lags(KafkaSettings(kafka_bootstrap_servers=servers, _env_file=None))
 
     def _judge(self) -> None:
         for name in (*GROUPS, *WORLD, "kafka", "mongo"):
