@@ -43,7 +43,7 @@ def operator_id(what: str) -> str:
 
 
 def take_over(contact: Contact, by: str) -> Asked:
-    """In effect once the sender has confirmed: from then on nothing older can be shown."""
+    """In effect once the sender has confirmed: from then on nothing older can be posted."""
     event_id = operator_id("takeover")
 
     async def confirmed(reads: Reads) -> bool:

@@ -20,7 +20,7 @@ OUTCOMES = {
     "joined": "the client had written already: the call joins, without a greeting",
     "unreachable": "WhatsApp refuses this contact until it writes: no greeting",
     "facts": "what ElevenLabs told of a call was kept",
-    "taken_over": "a person took over: nothing older can be shown any more",
+    "taken_over": "a person took over: nothing older can be posted any more",
     "handed_back": "a person handed back, and nobody was waiting",
     "operator_said": "a person wrote",
     "closed": "the conversation was closed",

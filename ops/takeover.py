@@ -17,7 +17,7 @@ CHANNEL = typer.Option(None, "--channel", help="Our number to write from; needed
 
 @runs
 async def takeover(contact: str = CONTACT, by: str = BY, no_wait: bool = NO_WAIT) -> None:
-    """Silence the bot for a contact; ends when nothing of it can be shown any more."""
+    """Silence the bot for a contact; ends when nothing of it can be posted any more."""
     settings, key = load(OpsSettings), canonical(parse_address(contact))
     await carry_out(settings, asked.take_over(key, by), f"taken over: {redact(key)}", no_wait=no_wait)
 

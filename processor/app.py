@@ -90,7 +90,7 @@ def _subscriptions(
 def _limits(settings: ProcessorSettings) -> Limits:
     """A turn may wait for a session behind every other lane; only then does its own time begin, once for each draft."""
     rounds = 1 + MOST_DRAFTS + settings.concurrency / settings.agent_max_sessions
-    return Limits(concurrency=settings.concurrency, handler_s=settings.agent_deadline_s * rounds + 45)
+    return Limits.for_concurrency(settings.concurrency, settings.agent_deadline_s * rounds + 45)
 
 
 def policy(settings: ProcessorSettings) -> Policy:

@@ -18,7 +18,6 @@ class ProcessorSettings(ConsumerSettings, MongoSettings, TwilioSettings):
     greeting_template_sid: str = Field(
         default="", description="content template of the greeting; 1 = name, 2 = summary"
     )
-    reengage_template_sid: str = Field(default="", description="content template for a reply outside the window")
     agent_attempts: int = Field(default=3, ge=1, le=10, description="in all, before the apology")
     agent_backoff_s: float = Field(default=2, ge=0, description="s before the second attempt, doubled for the third")
     agent_deadline_s: float = Field(default=40, gt=0, description="s over all attempts; a client waits no longer")

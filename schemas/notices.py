@@ -48,7 +48,7 @@ class ConversationEscalated(Notice):
 
 
 class ConversationTakenOver(Notice):
-    """From this moment no bot message older than the take-over can be shown."""
+    """From this moment no bot message older than the take-over is posted."""
 
     conversation_id: Id | None = None
     turn: Id

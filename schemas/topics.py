@@ -72,7 +72,7 @@ CONTACT_LOG = Topic(
 )
 MESSAGE_OUTBOUND = Topic(
     name="message.outbound",
-    about="What the sender shall show, and fences below which nothing may be shown any more.",
+    about="What the sender shall show, and fences below which nothing may be posted any more.",
     events=(events.SendRequested, events.FenceRaised, events.SendAgain, events.EraseSends),
     key="contact",
     retention_days=7,

@@ -41,7 +41,7 @@ def build(settings: SenderSettings, tools: Tools) -> Service:
     delivery = DeliveryHandler(ledger, poster, fences, debts, settings.reengage_template_sid, tools)
     statuses = StatusHandler(ledger, debts, fences, teller, tools)
     reconciliation = Reconciliation(ledger, twilio, statuses, tools)
-    limits = Limits(concurrency=settings.concurrency)
+    limits = Limits.for_concurrency(settings.concurrency)
     consumers = Consumers(
         settings,
         [

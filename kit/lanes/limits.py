@@ -19,3 +19,10 @@ class Limits:
     """Seconds a handler may work on a run, lingering not counted; above the agent's deadline over all attempts (40)."""
     bury_s: float = 6.0
     """Seconds for the acknowledgement of a burial; above the outlet's own deadline (5)."""
+
+    @classmethod
+    def for_concurrency(cls, concurrency: int, handler_s: float = 60.0) -> "Limits":
+        """With as many records in hand for each run as there are with the defaults, never fewer than those."""
+        usual = cls()
+        buffered = usual.buffered * max(1.0, concurrency / usual.concurrency)
+        return cls(concurrency, int(buffered), handler_s=handler_s)

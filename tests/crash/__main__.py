@@ -19,7 +19,7 @@ from tests.crash.plan import Plan
 from tests.crash.playing import stopped
 from tests.crash.run import CrashRun
 
-ACCOUNT = Path(__file__).parents[2] / "build" / "crash.json"
+ACCOUNT = Path(__file__).parent / "results" / "last.json"
 KEYS = ("sent", "answered", "lost", "doubled", "inverted", "after_fence", "strange", "uncertain")
 MORE = ("expired", "apologised", "taken_over", "undeliverable", "throttled", "refused", "turned_away")
 
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--for", dest="seconds", type=float, default=120, metavar="S", help="how long the storm lasts")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--contacts", type=int, default=36)
-    parser.add_argument("--json", type=Path, default=ACCOUNT, metavar="FILE", help="the account; build/crash.json")
+    parser.add_argument("--json", type=Path, default=ACCOUNT, metavar="FILE", help="the account; results/last.json")
     parser.add_argument("--keep", action="store_true", help="keep the logs even if all is well")
     given = parser.parse_args()
     return asyncio.run(_main(given))

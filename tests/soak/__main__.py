@@ -16,7 +16,7 @@ from rich.table import Table
 from tests.crash.playing import stopped
 from tests.soak.soak import SAMPLE_S, Soak
 
-ACCOUNT = Path(__file__).parents[2] / "build" / "soak.json"
+ACCOUNT = Path(__file__).parent / "results" / "last.json"
 MOST = Path(__file__).parents[1] / "bench" / "results" / "path_end_to_end.json"
 SHARE = 0.5  # of the most this machine was seen to do
 LEAST_S = 6 * SAMPLE_S
@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--for", dest="seconds", type=float, default=3600, metavar="S")
     parser.add_argument("--rate", type=float, help="messages/s; half of what `path_end_to_end` measured without it")
-    parser.add_argument("--json", type=Path, default=ACCOUNT, metavar="FILE", help="the account; build/soak.json")
+    parser.add_argument("--json", type=Path, default=ACCOUNT, metavar="FILE", help="the account; results/last.json")
     parser.add_argument("--keep", action="store_true", help="keep the logs even if all is well")
     given = parser.parse_args()
     if given.seconds < LEAST_S:
