@@ -12,7 +12,9 @@ from schemas.contact import canonical, parse_address, redact
 __all__ = ["handback", "say", "takeover"]
 
 TEXT = typer.Argument(help="What the client shall read.")
-CHANNEL = typer.Option(None, "--channel", help="Our number to write from; needed where there is no conversation yet.")
+CHANNEL = typer.Option(
+    None, "--channel", help="Our number to write from; else the last one used, or the first."
+)
 
 
 @runs
