@@ -12,9 +12,7 @@ from schemas.contact import canonical, parse_address, redact
 __all__ = ["handback", "say", "takeover"]
 
 TEXT = typer.Argument(help="What the client shall read.")
-CHANNEL = typer.Option(
-    None, "--channel", help="Our number to write from; else the last one used, or the first."
-)
+CHANNEL = typer.Option(None, "--channel", help="Our number to write from; else the last one used, or the first.")
 
 
 @runs
