@@ -12,15 +12,17 @@ from kit.kafka.outlet import Outlet
 from kit.metrics import Metrics
 from kit.settings import KafkaSettings
 from schemas.notices import AgentUnavailable
+from tests.crash.account import Account
 from tests.crash.chaos import Chaos
 from tests.crash.clients import Clients
 from tests.crash.doors import answers, shut
+from tests.crash.evidence import Evidence
 from tests.crash.excuses import excuses
 from tests.crash.fleet import Fleet
 from tests.crash.left import left
 from tests.crash.notices import Notices
 from tests.crash.operators import Operators
-from tests.crash.oracle import Account, Evidence, judge
+from tests.crash.oracle import judge
 from tests.crash.plan import Plan
 from tests.crash.world import World
 

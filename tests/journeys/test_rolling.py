@@ -15,9 +15,11 @@ from kit.settings import KafkaSettings
 from sandbox.layout import Layout, Ports
 from sandbox.stack.ports import free_ports
 from sandbox.stack.stack import Stack
+from tests.crash.account import Account
 from tests.crash.clients import Clients
+from tests.crash.evidence import Evidence
 from tests.crash.fleet import SETTINGS, WORLD, Member
-from tests.crash.oracle import Account, Evidence, judge
+from tests.crash.oracle import judge
 from tests.crash.plan import GROUPS, Plan
 from tests.crash.world import World
 from tests.running import eventually

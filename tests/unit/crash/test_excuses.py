@@ -7,12 +7,13 @@ import pytest
 
 from schemas.events import Event
 from schemas.notices import ContactThrottled, MessageExpired, MessageUncertain, MessageUndeliverable
+from tests.crash.account import Account
 from tests.crash.clients import Sent, phone
 from tests.crash.evidence import Evidence, Excuse, Shown
 from tests.crash.excuses import excuses
 from tests.crash.notices import Notices, Told
 from tests.crash.operators import Shift
-from tests.crash.oracle import Account, judge
+from tests.crash.oracle import judge
 from tests.unit.crash.test_oracle import at
 
 SORRY = "Disculpa, tuve un problema procesando tu mensaje."

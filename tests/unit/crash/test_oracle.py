@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.crash.account import Account
 from tests.crash.clients import Sent
 from tests.crash.evidence import Evidence, Excuse, Shown
 from tests.crash.operators import Shift
-from tests.crash.oracle import Account, judge
+from tests.crash.oracle import judge
 from tests.crash.plan import Plan
 
 START = datetime(2026, 11, 26, 10, tzinfo=UTC)
