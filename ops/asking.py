@@ -1,12 +1,14 @@
 """Asking for something through `contact.log`, and seeing that it has taken effect."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import typer
 
 from kit.clock import Clock
+from kit.errors import StoreDown
 from kit.kafka.broker import client_options
 from kit.kafka.outlet import Outlet
 from kit.metrics import Metrics
@@ -31,6 +33,7 @@ __all__ = [
     "open_reads",
     "publish",
     "put",
+    "waited",
 ]
 
 CONTACT = typer.Argument(help="A phone number in any usual spelling, or a WhatsApp user id.")
@@ -66,14 +69,28 @@ async def carry_out(settings: OpsSettings, asked: Asked, done: str, *, no_wait: 
         await effect(lambda: asked.seen(reads), done, asked.pending)
 
 
-async def effect(seen: Callable[[], Awaitable[bool]], done: str, pending: str) -> None:
-    """Wait for it, 30 s at most; `pending` says what is missing then, and exit code 3."""
-    for _ in range(int(EFFECT_S / LOOK_S)):
-        if await seen():
-            print(done)
-            return
+async def effect(seen: Callable[[], Awaitable[bool]], done: str, missing: str) -> None:
+    """Wait for it; after 30 s `missing`, or what the store said, and exit code 3."""
+
+    async def pending() -> str:
+        return "" if await seen() else missing
+
+    if waits := await waited(pending):
+        fail(f"{waits} (after {EFFECT_S} s; the request is in the log and goes on)", 3)
+    print(done)
+
+
+async def waited(pending: Callable[[], Awaitable[str]]) -> str:
+    """What is still pending after 30 s; a store that is away meanwhile is no end: the request is in the log."""
+    until = time.monotonic() + EFFECT_S
+    while True:
+        try:
+            waits = await pending()
+        except StoreDown as error:
+            waits = str(error)
+        if not waits or time.monotonic() >= until:
+            return waits
         await asyncio.sleep(LOOK_S)
-    fail(f"{pending} (after {EFFECT_S} s)", 3)
 
 
 @asynccontextmanager

@@ -1,16 +1,13 @@
 """`hilo erase`: forget a person, through the log, and say what is gone and what ages out."""
 
-import asyncio
-import time
 from typing import Any
 
 import typer
 
-from kit.errors import StoreDown
 from kit.reads import Reads
 from kit.settings import load
 from ops.asked import operator_id
-from ops.asking import BY, CONTACT, EFFECT_S, LOOK_S, NO_WAIT, open_reads, publish
+from ops.asking import BY, CONTACT, EFFECT_S, NO_WAIT, open_reads, publish, waited
 from ops.forgetting import pending, receipt
 from ops.masking import Masking
 from ops.output import JSON, REVEAL, confirm, document, fail, runs, table
@@ -59,22 +56,9 @@ async def _forget(settings: OpsSettings, reads: Reads, name: Contact, by: str, *
     """One name at a time: while a link to another stands, records of the one go to the other."""
     before, event_id = await person(reads, name), operator_id("erase")
     await publish(settings, name, EraseRequested(by=by), event_id)
-    if not no_wait and (waits := await _waited(reads, name, event_id)):
+    if not no_wait and (waits := await waited(lambda: pending(reads, name, event_id))):
         fail(f"{redact(name)} is not erased: {waits} (after {EFFECT_S} s; {event_id} is in the log and goes on)", 3)
     return receipt(name, before, event_id, settings.clock().now())
-
-
-async def _waited(reads: Reads, name: str, event_id: str) -> str:
-    """What is still pending after 30 s; a store that is away meanwhile is no end: the request is in the log."""
-    until = time.monotonic() + EFFECT_S
-    while True:
-        try:
-            waits = await pending(reads, name, event_id)
-        except StoreDown as error:
-            waits = str(error)
-        if not waits or time.monotonic() >= until:
-            return waits
-        await asyncio.sleep(LOOK_S)
 
 
 def _print(one: dict[str, Any]) -> None:
