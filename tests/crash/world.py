@@ -43,6 +43,7 @@ ALWAYS: Sequence[dict[str, Any]] = (
     {"effect": "replay", "kind": "status", "seconds": 1, "probability": 0.05, "times": None},
 )
 RETRY_MS = 1500  # Twilio repeats a webhook within 15 s; a killed ingress needs three of them to be back
+KEPT = {"keep_messages": 200_000, "keep_bubbles": 10_000}  # hours: what is forgotten would look lost
 SENT = {"median_ms": 400, "sigma": 0.7}  # one in ten takes longer than a second
 
 
@@ -57,7 +58,9 @@ class World:
     async def prepare(self, seed: int) -> None:
         """The agent answers with what it was asked, so that an answer shows what it covers."""
         await self._http.put(f"{self._agent}/agents/agent_sandbox", json={"brain": "echo", "first_message": ""})
-        await self._http.put(f"{self._twilio}/profile", json={"retry_pause_ms": RETRY_MS, "sent": SENT})
+        profile = {"retry_pause_ms": RETRY_MS, "sent": SENT, **KEPT}
+        (await self._http.put(f"{self._twilio}/profile", json=profile)).raise_for_status()
+        (await self._http.post(f"{self._twilio}/reset")).raise_for_status()  # rings of this size
         await self.calm(seed)
 
     async def calm(self, seed: int) -> None:
@@ -84,11 +87,17 @@ class World:
             told.raise_for_status()
 
     async def shown(self, contacts: int) -> list[Shown]:
-        """Handsets first: whatever is on one by then is among the messages."""
-        seen = [(contact, one) for contact in range(contacts) for one in await self._bubbles(contact)]
-        told = (await self._http.get(f"{self._twilio}/messages", params={"limit": 20_000})).raise_for_status().json()
-        messages = {one["sid"]: one for one in told["messages"]}
-        return [_shown(contact, one, messages[one["sid"]]) for contact, one in seen]
+        """The handset before its messages: whatever is on it by then is among them."""
+        seen: list[Shown] = []
+        for contact in range(contacts):
+            bubbles, messages = await self._bubbles(contact), await self._messages(contact)
+            seen += [_shown(contact, one, messages[one["sid"]]) for one in bubbles]
+        return seen
+
+    async def _messages(self, contact: int) -> dict[str, dict[str, Any]]:
+        asked: dict[str, str | int] = {"contact": phone(contact), "limit": 20_000}
+        told = (await self._http.get(f"{self._twilio}/messages", params=asked)).raise_for_status().json()
+        return {one["sid"]: one for one in told["messages"]}
 
     async def _bubbles(self, contact: int) -> list[dict[str, Any]]:
         told = (await self._http.get(f"{self._twilio}/handset/{phone(contact)}")).raise_for_status().json()
