@@ -22,6 +22,7 @@ OPEN = {"open_key": {"$exists": True}}
 # Each field by name: the embedded server takes a projection with `$slice` alone for a choice of that one field.
 SUMMARY: dict[str, Any] = dict.fromkeys(ConversationDocument.model_fields, 1) | {"lines": {"$slice": -1}}
 del SUMMARY["id"]
+AT_ONCE = 1000  # ids in one question: minutes of a large installation have a hundred thousand
 MANY = 20_000  # documents in one answer: the embedded server pays for each further one as for the first
 
 
@@ -114,7 +115,7 @@ class Reads:
     async def decided(self, events: list[str]) -> set[str]:
         """Those of `events` that a turn covers."""
         with store_errors():
-            cursor = self._database.turns.find({"events": {"$in": events}}, {"events": 1})
+            cursor = self._database.turns.find({"events": {"$in": events}}, {"events": 1}, batch_size=MANY)
             return {event async for one in cursor for event in one["events"]} & set(events)
 
     async def sends(self, ids: list[str]) -> dict[str, SendDocument]:
@@ -161,12 +162,21 @@ class Reads:
 
     async def unsent_parts(self, after: datetime, before: datetime, limit: int) -> list[str]:
         """Ids of parts that were decided between the two, and that the sender has no row for."""
+        between, what = {"decided_at": {"$gte": after, "$lt": before}}, {"outbound.data.parts.send_id": 1}
+        parts: list[str] = []
+        unsent: list[str] = []
         with store_errors():
-            cursor = self._database.turns.find({"decided_at": {"$gte": after, "$lt": before}}, {"outbound": 1})
-            decided = [event async for one in cursor for event in one.get("outbound", ())]
-            parts = [part["send_id"] for event in decided for part in event["data"].get("parts", ())]
-            known = {one["_id"] async for one in self._database.sends.find({"_id": {"$in": parts}}, {"_id": 1})}
-        return [part for part in parts if part not in known][:limit]
+            async for one in self._database.turns.find(between, what, batch_size=MANY):
+                parts += _parts(one)
+                if len(parts) >= AT_ONCE:
+                    unsent += await self._without_row(parts)
+                    parts = []
+            return (unsent + await self._without_row(parts))[:limit]
+
+    async def _without_row(self, parts: list[str]) -> list[str]:
+        cursor = self._database.sends.find({"_id": {"$in": parts}}, {"_id": 1}, batch_size=MANY)
+        known = {one["_id"] async for one in cursor}
+        return [part for part in parts if part not in known]
 
     async def unattended(self, before: datetime, limit: int) -> list[str]:
         """Ids of taken-over conversations whose client has waited for a person since before that moment."""
@@ -203,3 +213,9 @@ class Reads:
         with store_errors():
             found = await self._database.sends.find({"contact": contact}).to_list(None)
         return sorted((SendDocument.from_mongo(one) for one in found), key=lambda one: (one.seq, one.id))
+
+
+def _parts(turn: dict[str, Any]) -> list[str]:
+    """Ids of what a turn shows, from a projection of it; fences and erasures show nothing."""
+    sent = (event.get("data", {}) for event in turn.get("outbound", ()))
+    return [part["send_id"] for data in sent for part in data.get("parts", ())]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from janitor.invariants import INVARIANTS, Invariants, World
+from kit import reads
 from kit.kafka.lag import Waiting, oldest_waiting
 from kit.kafka.outlet import Outlet
 from kit.mongo import Database
@@ -73,6 +74,21 @@ async def test_what_is_broken_is_found(database: Database, tools: Tools, clock: 
     found = await NAMES[name].broken(world)
     assert len(found) == 1
     assert CONTACT not in found[0]
+
+
+async def test_of_many_parts_those_without_a_row_are_found(
+    database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reads, "AT_ONCE", 2)
+    names = [f"turn_{number}-1" for number in range(7)]
+    at = clock.now() - timedelta(minutes=7)
+    for number, name in enumerate(names):
+        outbound = [{"data": {"seq": 1}}, {"data": {"parts": [{"send_id": name}], "to": "x"}}]
+        turn = {"_id": name, "slot": name, "rev": name, "events": [name], "decided_at": at, "outbound": outbound}
+        await database.turns.insert_one(turn)
+        if number not in {3, 6}:
+            await database.sends.insert_one({"_id": name, "rev": name})
+    assert sorted(await Reads(database).unsent_parts(at, clock.now(), 5)) == ["turn_3-1", "turn_6-1"]
 
 
 @pytest.mark.parametrize("name", ["messages_become_turns", "parts_are_tried"])
