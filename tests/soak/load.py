@@ -67,9 +67,9 @@ class Load:
         for one in told["messages"]:
             self._mark = max(self._mark, one["n"])
             inbound = one["direction"] == "inbound"
-            found = QUESTION.search(one["body"])  # an apology is no answer: nothing went wrong here
-            what = one["from" if inbound else "to"], found[0] if found else one["body"]
-            (self._asked if inbound else self._answered)[what] += 1
+            who, counted = one["from" if inbound else "to"], self._asked if inbound else self._answered
+            for what in QUESTION.findall(one["body"]) or [one["body"]]:  # one answer may cover two questions;
+                counted[who, what] += 1  # an apology covers none: nothing went wrong here
         return self.written, self.answered
 
     @property

@@ -12,6 +12,7 @@ ASKED = ["¿A qué hora abren el día 5 de la semana 0?", "¿A qué hora abren e
 SORRY = "Disculpa, tuve un problema procesando tu mensaje."
 CASES = {
     "all answered": ([*ASKED], 0, 0),
+    "both answered in one bubble": (["\n".join(ASKED)], 0, 0),
     "one lost": (ASKED[:1], 1, 0),
     "one lost, the other twice": ([ASKED[0]] * 2, 1, 1),
     "one apologised for": ([ASKED[0], SORRY], 1, 1),
