@@ -7,11 +7,15 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from kit.kafka.broker import client_options, prefixed
+from kit.errors import BrokerDown
+from kit.kafka.broker import prefixed
+from kit.kafka.groupless import groupless
+from kit.kafka.outlet import Outlet
 from kit.service import Service
 from kit.settings import KafkaSettings
+from schemas.attributes import WireRecord
 
-__all__ = ["eventually", "records", "running"]
+__all__ = ["eventually", "records", "running", "taken"]
 
 
 async def eventually(seen: Callable[[], Awaitable[bool]], what: str, within: float = 15.0) -> None:
@@ -45,9 +49,7 @@ async def records(
     settings: KafkaSettings, topic: str, count: int = 1, within: float = 15.0
 ) -> list[ConsumerRecord[bytes, bytes]]:
     """All records of a topic, once there are at least `count`; in order per partition."""
-    consumer = AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest", enable_auto_commit=False)
-    await consumer.start()
-    try:
+    async with groupless(settings, auto_offset_reset="earliest") as consumer:
         name = prefixed(settings, topic)
         partitions = [TopicPartition(name, number) for number in await _partitions(consumer, name)]
         consumer.assign(partitions)
@@ -59,8 +61,15 @@ async def records(
                 found += batch
         assert len(found) >= count, f"{len(found)} of {count} records in {topic} within {within:g} s"
         return found
-    finally:
-        await consumer.stop()
+
+
+async def taken(outlet: Outlet, topic: str, record: WireRecord, deadline: float = 5.0) -> bool:
+    """Whether a send is acknowledged now."""
+    try:
+        await outlet.publish_record(topic, record, deadline=deadline)
+    except BrokerDown:
+        return False
+    return True
 
 
 async def _partitions(consumer: AIOKafkaConsumer, name: str) -> set[int]:

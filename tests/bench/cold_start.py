@@ -12,6 +12,7 @@ import httpx
 from sandbox.layout import Layout
 from sandbox.stack.child import Child
 from tests.bench.processes import cpu_s
+from tests.crash.doors import answers
 
 __all__ = ["Start", "import_cpu_s", "started"]
 
@@ -37,7 +38,7 @@ async def started(layout: Layout, service: str, folder: Path) -> Start:
         await child.start()
         try:
             async with asyncio.timeout(WITHIN_S):
-                while not await _ready(http, f"{layout.url(service)}/ready"):  # noqa: ASYNC110  # another process
+                while not await answers(http, f"{layout.url(service)}/ready"):  # noqa: ASYNC110  # another process
                     await asyncio.sleep(LOOK_S)
             return Start(round(time.monotonic() - began, 2), round(cpu_s(child.pid), 2))
         finally:
@@ -50,10 +51,3 @@ async def import_cpu_s(service: str) -> float:
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     told, _ = await child.communicate()
     return round(float(told), 2)
-
-
-async def _ready(http: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await http.get(url)).is_success
-    except httpx.HTTPError:
-        return False

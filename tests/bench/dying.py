@@ -12,6 +12,7 @@ import httpx
 
 from kit.mongo import Mongo
 from kit.settings import MongoSettings
+from tests.crash.doors import answers
 from tests.crash.fleet import SETTINGS, Fleet
 
 __all__ = ["SESSION_S", "Dying", "Recovery", "after_kills"]
@@ -100,14 +101,8 @@ class Dying:
         wanted += [f"{door}/ready" for door in self._fleet.doors.values()]
         async with asyncio.timeout(UP_S):
             for url in wanted:
-                while not await self._answers(url):  # noqa: ASYNC110  # another process has no Event
+                while not await answers(self._http, url):  # noqa: ASYNC110  # another process has no Event
                     await asyncio.sleep(0.1)
-
-    async def _answers(self, url: str) -> bool:
-        try:
-            return (await self._http.get(url)).is_success
-        except httpx.HTTPError:
-            return False
 
     async def prepare(self, thinking: dict[str, Any]) -> None:
         agent = {"brain": "echo", "first_message": "", "latency": {"first_event": thinking}}

@@ -20,6 +20,7 @@ from sandbox.stack.child import Child
 from sandbox.stack.stack import Stack
 from tests.bench.mongo_proxy import CountingProxy, counting
 from tests.bench.processes import cpu_s, footprint
+from tests.crash.doors import answers
 
 __all__ = ["AGENT_S", "TWILIO_S", "Path_", "Seen", "path", "percentile"]
 
@@ -172,15 +173,8 @@ async def _ready(layout: Layout, http: httpx.AsyncClient, parts: tuple[str, ...]
     async with asyncio.timeout(READY_S):
         for part in parts:
             place = "twilio_control" if part == "twilio" else part
-            while not await _answers(http, layout.url(place) + paths.get(part, "/ready")):  # noqa: ASYNC110
+            while not await answers(http, layout.url(place) + paths.get(part, "/ready")):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
-
-
-async def _answers(http: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await http.get(url)).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -2,12 +2,8 @@
 
 import argparse
 import asyncio
-import json
 import logging
-import os
-import platform
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.crash.plan import Plan
-from tests.crash.playing import stopped
+from tests.crash.playing import stopped, write
 from tests.crash.run import CrashRun
 
 ACCOUNT = Path(__file__).parent / "results" / "last.json"
@@ -46,7 +42,7 @@ async def _main(given: argparse.Namespace) -> int:
     if (code := await stopped(run, console)) is not None:
         return code
     result = _result(run, given)
-    _write(result, given.json)
+    write(result, given.json)
     _print(console, run, result)
     if result["verdict"] == "ok" and not given.keep:
         run.fleet.tidy()
@@ -68,14 +64,7 @@ def _result(run: CrashRun, given: argparse.Namespace) -> dict[str, Any]:
         "details": account["details"],
         "seed": given.seed,
         "seconds": given.seconds,
-        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _write(result: dict[str, Any], where: Path) -> None:
-    where.parent.mkdir(parents=True, exist_ok=True)
-    where.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
 
 def _print(console: Console, run: CrashRun, result: dict[str, Any]) -> None:

@@ -3,17 +3,14 @@
 import argparse
 import asyncio
 import json
-import os
-import platform
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.crash.playing import stopped
+from tests.crash.playing import stopped, write
 from tests.soak.soak import SAMPLE_S, Soak
 
 ACCOUNT = Path(__file__).parent / "results" / "last.json"
@@ -43,18 +40,11 @@ async def _main(given: argparse.Namespace) -> int:
     if (code := await stopped(soak, console)) is not None:
         return code
     told = soak.told()
-    _write(told, given.json)
+    write(told, given.json)
     _print(console, soak, told)
     if not soak.problems and not given.keep:
         soak.fleet.tidy()
     return 1 if soak.problems else 0
-
-
-def _write(told: dict[str, Any], where: Path) -> None:
-    where.parent.mkdir(parents=True, exist_ok=True)
-    machine = {"machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"}
-    told = {**told, **machine, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    where.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
 def _print(console: Console, soak: Soak, told: dict[str, Any]) -> None:

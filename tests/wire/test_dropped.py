@@ -27,7 +27,7 @@ from kit.service import Tools
 from kit.settings import KafkaSettings
 from schemas.attributes import WireRecord
 from schemas.topics import CALL_COMPLETED
-from tests.running import eventually
+from tests.running import eventually, taken
 
 GOOD = WireRecord(b"k", b'{"phone_number": "+5215512345678", "clientName": "Ana"}', [])
 Drop = Callable[[type, str], list[str]]
@@ -79,7 +79,7 @@ async def test_a_send_fails_and_the_next_one_arrives(outlet: Outlet, drop: Drop)
     drop(AIOKafkaProducer, "send_and_wait")
     with pytest.raises(BrokerDown):
         await outlet.publish_record(CALL_COMPLETED.name, GOOD)
-    await eventually(lambda: _published(outlet), "the next send")
+    await eventually(lambda: taken(outlet, CALL_COMPLETED.name, GOOD), "the next send")
 
 
 async def test_an_outlet_that_is_replacing_its_producer_can_be_stopped(
@@ -148,14 +148,6 @@ async def test_what_is_meant_for_us_stays_what_it_is() -> None:
             await wait()
     with pytest.raises(KafkaConnectionError), dropped_requests():
         raise asyncio.CancelledError
-
-
-async def _published(outlet: Outlet) -> bool:
-    try:
-        await outlet.publish_record(CALL_COMPLETED.name, GOOD)
-    except BrokerDown:
-        return False
-    return True
 
 
 async def _is(value: bool) -> bool:

@@ -5,6 +5,7 @@ import gc
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from sandbox.stack.ports import free_ports
 from schemas.attributes import WireRecord
 from schemas.topics import CONTACT_LOG, DEAD_LETTERS
 from tests.mock_cluster import mock_cluster
-from tests.running import eventually, records
+from tests.running import eventually, records, taken
 
 RECORD = WireRecord(b"key", b"value", [("name", b"v")])
 
@@ -55,15 +56,8 @@ async def test_a_broker_that_dies_is_an_error_in_time_and_one_that_returns_is_us
         with pytest.raises(BrokerDown):  # and from now on at once
             await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=1.5)
         await broker.start()
-
-        async def published() -> bool:
-            try:
-                await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=2)
-            except BrokerDown:
-                return False
-            return True
-
-        await eventually(published, "a send after the broker's return", within=30)
+        back = partial(taken, outlet, CONTACT_LOG.name, RECORD, deadline=2)
+        await eventually(back, "a send after the broker's return", within=30)
     finally:
         began = time.monotonic()
         await outlet.stop()
@@ -129,15 +123,8 @@ async def test_without_a_broker_it_starts_at_once_and_refuses_at_once(tools: Too
 async def test_a_producer_whose_sender_task_died_is_replaced(outlet: Outlet, kafka: KafkaSettings) -> None:
     assert outlet._producer is not None
     outlet._producer._sender.sender_task.cancel()
-
-    async def published() -> bool:
-        try:
-            await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=1)
-        except BrokerDown:
-            return False
-        return True
-
-    await eventually(published, "a send through a new producer")
+    replaced = partial(taken, outlet, CONTACT_LOG.name, RECORD, deadline=1)
+    await eventually(replaced, "a send through a new producer")
     assert await records(kafka, CONTACT_LOG.name)
 
 
