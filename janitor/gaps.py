@@ -58,9 +58,10 @@ class Gaps(Rounds):
         """How many messages were repaired. Raises TwilioDown, StoreDown, BrokerDown; the next round begins as early."""
         now, repaired = self._tools.clock.now(), 0
         for channel in self._channels:
-            found = await self._twilio.received(channel=channel, since=self._since)
-            settled = [one for one in found if one.at <= now - SETTLED]
-            for one in reversed(await self._unseen(settled)):  # oldest first
+            missing: list[Received] = []
+            async for page in self._twilio.received(channel=channel, since=self._since):
+                missing += await self._unseen([one for one in page if one.at <= now - SETTLED])
+            for one in reversed(missing):  # oldest first
                 repaired += await self._repair(one)
         self._since = now - self._overlap
         self._repaired = {sid: at for sid, at in self._repaired.items() if at >= self._since}

@@ -5,7 +5,7 @@ The package's own client is not used for this: its async side ignores timeouts a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -116,16 +116,15 @@ class Twilio:
         except (KeyError, TypeError, ValueError):
             raise NoAnswer("the list is cut, or no list", sent=True) from None
 
-    async def received(self, *, channel: str, since: datetime) -> list[Received]:
-        """What clients wrote to `channel` since then, newest first, all pages of it. Raises TwilioDown."""
+    async def received(self, *, channel: str, since: datetime) -> AsyncIterator[list[Received]]:
+        """What clients wrote to `channel` since then, newest first, a page at a time. Raises TwilioDown."""
         since_text = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         params: dict[str, str] | None = {"To": to_wire(channel), "DateSent>": since_text, "PageSize": str(PAGE)}
-        url, found = self._messages, []
+        url = self._messages
         while url:
             body = await self._listing(url, params)
-            found += [_received(one) for one in body["messages"] if one["direction"] == "inbound"]
+            yield [_received(one) for one in body["messages"] if one["direction"] == "inbound"]
             url, params = self._next(body.get("next_page_uri")), None
-        return found
 
     async def media_of(self, sid: str) -> list[tuple[str, str]]:
         """(URL, content type) of a message's files, as its webhook would have given them. Raises TwilioDown."""

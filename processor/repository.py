@@ -42,17 +42,18 @@ class Repository:
         return TurnDocument.from_mongo(found) if found else None
 
     async def contact(self, contact: str) -> ContactDocument:
-        """Somebody unknown may have been erased: their story goes on at its place, above the fence."""
+        """Somebody unknown may have been erased: their story goes on at its place, above the fence.
+
+        One look for both, in the order of their ids: `erase` writes the tombstone first, so it has to be read last.
+        """
+        stone = ids.erased_id(contact)
         with store_errors():
-            found = await self._database.contacts.find_one({"_id": contact})
-            erased = None if found else await self._database.contacts.find_one({"_id": ids.erased_id(contact)})
-        if found:
-            return ContactDocument.from_mongo(found)
-        return (
-            ContactDocument(id=contact, seq=erased["seq"], fence=erased["seq"])
-            if erased
-            else ContactDocument(id=contact)
-        )
+            found = self._database.contacts.find({"_id": {"$in": [contact, stone]}}).sort("_id", 1)
+            both = {one["_id"]: one async for one in found}
+        if contact in both:
+            return ContactDocument.from_mongo(both[contact])
+        place = both[stone]["seq"] if stone in both else 0
+        return ContactDocument(id=contact, seq=place, fence=place)
 
     async def open_conversation(self, contact: str, channel: str) -> ConversationDocument | None:
         with store_errors():

@@ -187,8 +187,10 @@ async def test_a_restart_looks_a_day_back(world: World) -> None:
 async def test_a_long_list_is_read_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kit.twilio.PAGE", 3)
     sids = await world.write(10, seconds=61)
+    pages = world.twilio.received(channel=OURS, since=world.tools.clock.now() - timedelta(hours=1))
+    assert [len(page) async for page in pages] == [3, 3, 3, 1], "one page in memory, however long the list"
     assert await world.gaps.once() == 10
-    assert set(world.log.messages) == set(sids)
+    assert list(world.log.messages) == sids, "oldest first, over all pages"
 
 
 async def test_with_twilio_away_the_next_look_begins_as_early(world: World) -> None:
