@@ -73,7 +73,14 @@ class DependencyDown(HiloError):
 
 
 class BrokerDown(DependencyDown):
-    """Kafka did not acknowledge in time. The record may still arrive late: its id makes that harmless."""
+    """Kafka did not acknowledge in time.
+
+    `sent`: the record may still arrive. Its id makes that harmless, but whoever makes another id asks a second time.
+    """
+
+    def __init__(self, message: str, after: float | None = None, *, sent: bool = False) -> None:
+        super().__init__(message, after)
+        self.sent = sent
 
 
 class StoreDown(DependencyDown):

@@ -1,17 +1,20 @@
 """Records that could not be used: their bytes, key and headers unchanged, with where they came from and why."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kit.clock import Clock
+from kit.errors import Poison
 from kit.kafka.outlet import Outlet
 from kit.logs import get_log
 from kit.metrics import Metrics
 from schemas.attributes import WireRecord
 from schemas.topics import DEAD_LETTERS
 
-__all__ = ["PREFIX", "DeadLetters", "Position"]
+__all__ = ["KEPT", "PREFIX", "DeadLetters", "Position"]
 
 PREFIX = "hilo_dead_"
+KEPT, KEPT_KEY = 64 * 1024, 1024  # bytes of a record that is too large to be buried whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,17 @@ class DeadLetters:
             "attempts": str(attempts),
             "at": self._clock.now().isoformat(),
         }
-        headers = [*record.headers, *((PREFIX + name, value.encode()) for name, value in about.items())]
-        await self._outlet.publish_record(DEAD_LETTERS.name, WireRecord(record.key, record.value, headers))
+        try:
+            await self._outlet.publish_record(DEAD_LETTERS.name, _letter(record, about))
+        except Poison:
+            # It came compressed, and is more than we may send: rather its beginning than a partition that stands still.
+            about["cut"] = str(len(record.value or b""))
+            beginning = WireRecord(record.key and record.key[:KEPT_KEY], record.value and record.value[:KEPT], [])
+            await self._outlet.publish_record(DEAD_LETTERS.name, _letter(beginning, about))
         self._metrics.count("hilo_dead_letters_total", topic=position.topic, reason=reason)
         self._log.error("record buried", position=str(position), reason=reason, detail=detail[:1000])
+
+
+def _letter(record: WireRecord, about: Mapping[str, str]) -> WireRecord:
+    headers = [*record.headers, *((PREFIX + name, value.encode()) for name, value in about.items())]
+    return WireRecord(record.key, record.value, headers)

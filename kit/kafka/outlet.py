@@ -7,6 +7,7 @@ whoever wanted them sends again with the same id.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -47,8 +48,10 @@ class Outlet:
         self._producer: AIOKafkaProducer | None = None
         self._broken = asyncio.Event()
         self._connected = asyncio.Event()
-        self._refused: asyncio.Future[BaseException] | None = None
+        self._failed: asyncio.Future[BaseException] | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self._trusted = False
+        """Whether a broker ever took us."""
 
     @property
     def ready(self) -> bool:
@@ -56,11 +59,12 @@ class Outlet:
 
     @property
     def failures(self) -> list[asyncio.Future[BaseException]]:
-        return [self._refused] if self._refused else []
+        return [self._failed] if self._failed else []
 
     async def start(self) -> None:
-        self._refused = asyncio.get_running_loop().create_future()
+        self._failed = asyncio.get_running_loop().create_future()
         self._supervisor = asyncio.create_task(self._supervise(), name="outlet")
+        self._supervisor.add_done_callback(self._ended)
 
     async def wait_ready(self, seconds: float) -> None:
         """Raises BrokerDown when the broker was not reached in time, Misconfigured when it does not take us."""
@@ -114,7 +118,7 @@ class Outlet:
             self._metrics.count("hilo_publish_failures_total", topic=topic)
             if producer is self._producer:
                 self._broken.set()
-            raise BrokerDown(f"{topic} not acknowledged: {type(error).__name__}") from None
+            raise BrokerDown(f"{topic} not acknowledged: {type(error).__name__}", sent=True) from None
         self._metrics.observe("hilo_publish_seconds", self._clock.monotonic() - began, topic=topic)
 
     async def stop(self) -> None:
@@ -127,7 +131,7 @@ class Outlet:
     async def _supervise(self) -> None:
         while True:
             await self._connect()
-            self._refused = None  # from now on it is an outage
+            self._trusted = True  # from now on it is an outage
             self._broken.clear()
             self._connected.set()
             await self._until_broken()
@@ -172,8 +176,17 @@ class Outlet:
                 return
 
     def _refuse(self, why: str | None) -> None:
-        if why and self._refused and not self._refused.done():
-            self._refused.set_result(Misconfigured([why]))
+        if why and not self._trusted:
+            self._fail(Misconfigured([why]))
+
+    def _ended(self, supervisor: asyncio.Task[None]) -> None:
+        """Nothing would ever be published again: the process has to end, and to be started anew."""
+        cause = None if supervisor.cancelled() else supervisor.exception()
+        self._fail(RuntimeError(f"the outlet's supervisor ended: {cause!r}"))
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failed and not self._failed.done():
+            self._failed.set_result(error)
 
     async def _discard(self) -> None:
         producer, self._producer = self._producer, None
@@ -198,4 +211,7 @@ async def _drop(producer: AIOKafkaProducer) -> None:
     if task is not None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    await producer.client.close()
+    with suppress(KafkaError, OSError, TimeoutError):  # a connection that a first close gave up raises its cancellation
+        async with asyncio.timeout(STOP_S):
+            with dropped_requests():
+                await producer.client.close()

@@ -97,6 +97,45 @@ async def test_an_outlet_that_is_replacing_its_producer_can_be_stopped(
         await outlet.stop()
 
 
+async def test_an_outlet_outlives_a_connection_that_cannot_be_closed(
+    kafka: KafkaSettings, tools: Tools, drop: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS to a host that vanished: the stop runs into its limit, and the next close raises what that cancelled."""
+    outlet = Outlet(client_options(kafka), kafka.kafka_topic_prefix, tools.clock, tools.metrics)
+    await outlet.start()
+    await outlet.wait_ready(10)
+    stuck = outlet._producer
+    assert stuck
+    closed = asyncio.get_running_loop().create_future()
+    real: Any = stuck.client.close
+
+    async def close() -> None:
+        await asyncio.gather(closed)
+        await real()
+
+    monkeypatch.setattr(stuck.client, "close", close)
+    monkeypatch.setattr("kit.kafka.outlet.STOP_S", 0.2)
+    drop(AIOKafkaProducer, "send_and_wait")
+    with pytest.raises(BrokerDown):
+        await outlet.publish_record(CALL_COMPLETED.name, GOOD)
+    await eventually(lambda: taken(outlet, CALL_COMPLETED.name, GOOD), "a send through another producer")
+    assert not any(one.done() for one in outlet.failures)
+    await outlet.stop()
+    await real()
+
+
+async def test_an_outlet_that_is_over_ends_its_process(kafka: KafkaSettings, tools: Tools) -> None:
+    outlet = Outlet(client_options(kafka), kafka.kafka_topic_prefix, tools.clock, tools.metrics)
+    await outlet.start()
+    await outlet.wait_ready(10)
+    assert outlet._supervisor
+    outlet._supervisor.cancel()
+    (failure,) = outlet.failures
+    async with asyncio.timeout(2):
+        assert "supervisor ended" in str(await failure)
+    await outlet.stop()
+
+
 async def test_an_outlet_connects_again(kafka: KafkaSettings, tools: Tools, drop: Drop) -> None:
     happened = drop(AIOKafkaProducer, "start")
     outlet = Outlet(client_options(kafka), kafka.kafka_topic_prefix, tools.clock, tools.metrics)

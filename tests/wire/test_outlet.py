@@ -13,6 +13,7 @@ import pytest
 from kit.errors import BrokerDown, Poison
 from kit.kafka import topics
 from kit.kafka.broker import client_options
+from kit.kafka.dead_letters import KEPT, DeadLetters, Position
 from kit.kafka.outlet import Outlet
 from kit.service import Tools
 from kit.settings import KafkaSettings
@@ -50,8 +51,9 @@ async def test_a_broker_that_dies_is_an_error_in_time_and_one_that_returns_is_us
         await outlet.wait_ready(10)
         await broker.kill()
         began = time.monotonic()
-        with pytest.raises(BrokerDown):
+        with pytest.raises(BrokerDown) as unsure:
             await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=1.5)
+        assert unsure.value.sent, "nobody knows what the broker did before it died"
         assert time.monotonic() - began < 3
         with pytest.raises(BrokerDown):  # and from now on at once
             await outlet.publish_record(CONTACT_LOG.name, RECORD, deadline=1.5)
@@ -114,8 +116,9 @@ async def test_without_a_broker_it_starts_at_once_and_refuses_at_once(tools: Too
     outlet = Outlet(client_options(settings), "", tools.clock, tools.metrics)
     began = time.monotonic()
     await outlet.start()
-    with pytest.raises(BrokerDown):
+    with pytest.raises(BrokerDown) as certain:
         await outlet.publish_record(CONTACT_LOG.name, RECORD)
+    assert not certain.value.sent
     await outlet.stop()
     assert time.monotonic() - began < 2
 
@@ -134,6 +137,19 @@ async def test_a_record_of_one_mebibyte_fits_into_the_dead_letters_with_its_head
     big = WireRecord(b"key", b"x" * 1024 * 1024, [("about", b"y" * 10_000)])
     await outlet.publish_record(DEAD_LETTERS.name, big)
     assert len((await records(kafka, DEAD_LETTERS.name))[0].value or b"") == 1024 * 1024
+
+
+async def test_what_is_too_large_even_for_a_dead_letter_is_buried_in_part(
+    outlet: Outlet, kafka: KafkaSettings, tools: Tools
+) -> None:
+    """A producer that compresses gets more through than we can send: its partition must not stand still for ever."""
+    huge = WireRecord(b"key", b"x" * 4 * 1024 * 1024, [("about", b"y")])
+    letters = DeadLetters(outlet, tools.clock, tools.metrics)
+    await letters.bury(huge, Position("call.completed", 0, 7), group="g", reason="too_large", detail="")
+    (found,) = await records(kafka, DEAD_LETTERS.name)
+    headers = dict(found.headers)
+    assert (found.key, len(found.value or b"")) == (b"key", KEPT)
+    assert (headers["hilo_dead_cut"], "about" in headers) == (b"4194304", False)
 
 
 async def test_a_record_no_broker_would_take_is_poison(outlet: Outlet) -> None:

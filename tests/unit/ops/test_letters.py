@@ -104,6 +104,13 @@ async def test_its_mark_stands_behind_it_in_its_partition(place: Place, key: byt
     assert (mark.record.key, Letter.read(mark)) == (f"dead.letters-{name}".encode(), None)
 
 
+async def test_what_could_be_kept_only_in_part_is_not_put_back(place: Place) -> None:
+    name = await place.bury(record=WireRecord(b"k", b"the beginning", [("hilo_dead_cut", b"4194304")]))
+    done = await place.redrive(await place.case(name))
+    assert (list(done.skipped), "of its 4194304 bytes" in done.skipped[name]) == ([name], True)
+    assert place.shelf.of("contact.log") == []
+
+
 async def test_what_is_settled_is_gone_from_the_list_and_kept_with_the_reason(place: Place) -> None:
     first, second = await place.bury(), await place.bury(reason="undecodable")
     done = Done()
