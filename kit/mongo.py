@@ -88,15 +88,13 @@ class Mongo:
 
     async def prepare(self) -> None:
         """Make the indexes; harmless when they are there. Raises StoreDown, Misconfigured when we are not let in."""
-        try:
-            with store_errors():
+        with store_errors():
+            try:
                 await self._make_indexes()
-        except OperationFailure as error:
-            if error.code in REFUSED:
-                raise Misconfigured(
-                    [f"MONGODB_URI: MongoDB refuses its user or password (code {error.code})"]
-                ) from None
-            raise
+            except OperationFailure as error:
+                if error.code in REFUSED:
+                    raise Misconfigured([f"MONGODB_URI: {_refused(error)}"]) from None
+                raise
 
     async def _make_indexes(self) -> None:
         for collection, indexes in INDEXES.items():
@@ -126,9 +124,16 @@ def _client(settings: MongoSettings) -> AsyncIOMotorClient[Document]:
         raise Misconfigured([f"MONGODB_URI cannot be used: {type(error).__name__}"]) from None
 
 
+def _refused(error: OperationFailure) -> str:
+    return f"MongoDB refuses its user or password (code {error.code})"
+
+
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn "the server is away" into StoreDown; anything else is a bug or a conflict and passes."""
+    """Turn "the server is away" into StoreDown; anything else is a bug or a conflict and passes.
+
+    A user or password that was good at the start and is refused now is an outage, too: no record is at fault.
+    """
     try:
         yield
     except (ConnectionFailure, AutoReconnect, NetworkTimeout, ExecutionTimeout, WriteConcernError) as error:
@@ -140,4 +145,6 @@ def store_errors() -> Iterator[None]:
     except OperationFailure as error:
         if error.code in PASSING:
             raise StoreDown(f"MongoDB: {(error.details or {}).get('codeName', error.code)}") from None
+        if error.code in REFUSED:
+            raise StoreDown(f"{_refused(error)}: MONGODB_URI") from None
         raise

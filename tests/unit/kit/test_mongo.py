@@ -85,6 +85,12 @@ class Refusing(Mongo):
         raise OperationFailure("Authentication failed.", 18)
 
 
+@pytest.mark.parametrize("code", [13, 18, 8000])
+def test_a_password_that_is_refused_later_is_an_outage_for_every_record(code: int) -> None:
+    with pytest.raises(StoreDown, match=r"refuses its user or password .*: MONGODB_URI"), store_errors():
+        raise OperationFailure("Authentication failed.", code)
+
+
 async def test_a_wrong_password_ends_the_start_and_names_the_setting() -> None:
     refusing = Refusing(MongoSettings(_env_file=None))
     with pytest.raises(Misconfigured, match="MONGODB_URI: MongoDB refuses its user or password"):
