@@ -13,7 +13,7 @@ from processor.stages import Stage, unwatched
 from processor.thought import GAP_S, MOST_DRAFTS, Bubble, Habit, Patience, Quiet, patience
 from schemas.events import EraseRequested, MessageReceived, TakenOver
 
-__all__ = ["Answering", "Discarded", "Thought", "stopped_by"]
+__all__ = ["Answering", "Discarded", "Thought", "require_welcome"]
 
 Stop = Literal["taken_over", "opted_out", "erased"]
 A_WHILE_S = 3600.0  # longer than any agent is waited for
@@ -22,9 +22,10 @@ A_WHILE_S = 3600.0  # longer than any agent is waited for
 class Discarded(Exception):
     """Nothing may be said any more: something that silences the bot waits behind."""
 
-    def __init__(self, why: Stop) -> None:
+    def __init__(self, why: Stop, by: Delivery) -> None:
         super().__init__(why)
         self.why = why
+        self.by = by
 
 
 class Thought(Protocol):
@@ -33,6 +34,8 @@ class Thought(Protocol):
     lane: LaneRun[Delivery]
     stale: list[dict[str, Any]]
     """Drafts that were thrown away."""
+    settled: set[str]
+    """Event ids of records behind that are copies of what is decided already: they silence nobody now."""
 
     @property
     def bubbles(self) -> Sequence[Bubble]:
@@ -51,19 +54,23 @@ class Thought(Protocol):
         ...
 
 
-def stopped_by(behind: Sequence[Delivery]) -> Stop | None:
-    """What waits behind a run and makes its answer unwelcome."""
-    for delivery in behind:
-        match delivery.envelope.data:
-            case TakenOver():
-                return "taken_over"
-            case EraseRequested():
-                return "erased"
-            case MessageReceived() as message if optout.stops(message):
-                return "opted_out"
-            case _:
-                continue
-    return None
+def require_welcome(thought: Thought) -> None:
+    """Raises Discarded where something waits behind the run that makes its answer unwelcome."""
+    for delivery in thought.lane.behind:
+        if (why := _stops(delivery)) and delivery.envelope.id not in thought.settled:
+            raise Discarded(why, delivery)
+
+
+def _stops(delivery: Delivery) -> Stop | None:
+    match delivery.envelope.data:
+        case TakenOver():
+            return "taken_over"
+        case EraseRequested():
+            return "erased"
+        case MessageReceived() as message if optout.stops(message):
+            return "opted_out"
+        case _:
+            return None
 
 
 class Answering:
@@ -121,7 +128,7 @@ class Answering:
         began, before = self._clock.monotonic(), waited_s
         while (left := self._left(thought, self._patience(thought, before).ask_s)) > 0:
             more = await thought.lane.linger(left)
-            self._require_welcome(thought)
+            require_welcome(thought)
             if not more:
                 break
             if await thought.take():
@@ -152,7 +159,7 @@ class Answering:
         return False
 
     async def _stale(self, thought: Thought, progress: Progress) -> bool:
-        self._require_welcome(thought)
+        require_welcome(thought)
         if not (thought.lane.behind and self._may_still_change(thought, progress)) or not await thought.take():
             return False
         thought.stale.append({"at": self._clock.now(), "bubbles": len(thought.bubbles)})
@@ -160,10 +167,6 @@ class Answering:
 
     def _may_still_change(self, thought: Thought, progress: Progress) -> bool:
         return bool(thought.bubbles) and len(thought.stale) < MOST_DRAFTS and not progress.tools
-
-    def _require_welcome(self, thought: Thought) -> None:
-        if why := stopped_by(thought.lane.behind):
-            raise Discarded(why)
 
     def _patience(self, thought: Thought, waited_s: float) -> Patience:
         if not thought.bubbles:
@@ -180,8 +183,10 @@ class Answering:
 async def _news(lane: LaneRun[Delivery], asking: asyncio.Task[Answer]) -> None:
     """Until something new stands behind the run, or the agent has answered."""
     arrival = asyncio.create_task(lane.arrival(A_WHILE_S))
-    await asyncio.wait({arrival, asking}, return_when=asyncio.FIRST_COMPLETED)
-    if arrival.done() and not arrival.result():
-        await asyncio.wait({asking})
-    arrival.cancel()
-    await asyncio.gather(arrival, return_exceptions=True)
+    try:
+        await asyncio.wait({arrival, asking}, return_when=asyncio.FIRST_COMPLETED)
+        if arrival.done() and not arrival.result():
+            await asyncio.wait({asking})
+    finally:
+        arrival.cancel()
+        await asyncio.gather(arrival, return_exceptions=True)

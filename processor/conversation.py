@@ -170,17 +170,21 @@ def close(conversation: ConversationDocument, at: datetime) -> ConversationDocum
     return conversation.model_copy(update={"status": "closed", "closed_at": at, "open_key": None})
 
 
+def windows(contact: ContactDocument, event: MessageReceived) -> dict[str, datetime]:
+    """Until when free text is allowed, now that this message came."""
+    until = event.received_at + WINDOW
+    return {**contact.windows, event.channel: max(until, contact.windows.get(event.channel, until))}
+
+
 def seen(contact: ContactDocument, event: MessageReceived) -> ContactDocument:
     """What a message tells about the person: name, address, window."""
-    until = event.received_at + WINDOW
-    windows = {**contact.windows, event.channel: max(until, contact.windows.get(event.channel, until))}
     return contact.model_copy(
         update={
             "name": event.profile_name or contact.name,
             "address": event.address,
             "addresses": list(dict.fromkeys([*contact.addresses, event.address])),
             "channel": event.channel,
-            "windows": windows,
+            "windows": windows(contact, event),
             "user_id": event.user_id or contact.user_id,
             "refused": None,
         }

@@ -90,11 +90,12 @@ def apologised(run: Run, state: State, draft: Draft, error: AgentUnavailableErro
 def buried(run: Run, state: State, policy: Policy) -> Draft:
     """A message that nobody could handle: its client hears an apology all the same, and the main backend a notice.
 
-    Nothing of the message is looked at but where it came from: something in it may be what nobody could handle.
+    Nothing of the message is looked at but when and where it came: something in it may be what nobody could handle.
     """
     event = run.events[0].data
     assert isinstance(event, MessageReceived)  # noqa: S101
-    draft = Draft("buried", state.contact.model_copy(update={"address": event.address, "channel": event.channel}))
+    known = {"address": event.address, "channel": event.channel, "windows": rules.windows(state.contact, event)}
+    draft = Draft("buried", state.contact.model_copy(update=known))
     draft = opened(run, state, draft, event.channel, source="inbound", phone=event.address)
     if rules.silent(draft.contact, draft.conversation):
         return draft

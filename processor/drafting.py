@@ -11,7 +11,7 @@ from kit.lanes import Run as LaneRun
 from processor import calling, closing, decisions, erasing, optout, takeover
 from processor.agent.calls import CallRecords
 from processor.agent.client import AgentUnavailableError, Answer
-from processor.answering import Answering, Discarded, stopped_by
+from processor.answering import Answering, Discarded, require_welcome
 from processor.conversation import State
 from processor.drafts import Draft, Policy, Run
 from processor.looking import Looking
@@ -75,7 +75,7 @@ class Drafting:
             case MessageReceived():
                 return await self._message(lane, fresh, state, run_of, undecided)
             case HandedBack():
-                return run, await self._handed_back(lane, run, state, event)
+                return run, await self._handed_back(lane, run, state, event, undecided)
             case CallCompleted() | CallFacts():
                 return run, await self._call(run, state, event)
             case _:
@@ -138,33 +138,42 @@ class Drafting:
             return run, draft
         if talk.unheard:
             return run, decisions.write_instead(run, state, draft, self._policy)
-        draft = await self._answered(talk)
+        draft = await self._answered(talk, undecided)
         return talk.run, draft  # in this order: the run has grown meanwhile
 
-    async def _handed_back(self, lane: LaneRun[Delivery], run: Run, state: State, event: HandedBack) -> Draft:
+    async def _handed_back(
+        self, lane: LaneRun[Delivery], run: Run, state: State, event: HandedBack, undecided: Undecided
+    ) -> Draft:
         patient = (self._clock.now() - run.events[0].time).total_seconds() < FENCE_S
         if patient and not await self._looking.fenced(state.contact):
             raise Wait("the sender has not come to the take-over yet", after=POLL_S)
         look = await self._looking.look(state)
         draft = takeover.handed_back(state, event, look.unseen)
-        return (
-            await self._answered(Resumed(lane, run, state, draft, self._policy, look)) if draft.must_answer else draft
-        )
+        if not draft.must_answer:
+            return draft
+        return await self._answered(Resumed(lane, run, state, draft, self._policy, look), undecided)
 
-    async def _answered(self, talk: Talk | Resumed) -> Draft:
+    async def _answered(self, talk: Talk | Resumed, undecided: Undecided) -> Draft:
         if self._presence and isinstance(talk, Talk):
             self._presence.show(talk.messages[-1].data)
+        while True:
+            try:
+                return await self._spoken(talk)
+            except Discarded as stop:
+                if await undecided([stop.by]):
+                    return decisions.discarded(talk.draft, stop.why)
+                talk.settled.add(stop.by.envelope.id)  # a copy, as gap repair makes them: it had its effect long ago
+
+    async def _spoken(self, talk: Talk | Resumed) -> Draft:
+        """Raises Discarded."""
         try:
             answer = await self._answering.answer(talk)
-        except Discarded as stop:
-            return decisions.discarded(talk.draft, stop.why)
         except AgentUnavailableError as error:
             return self._failed(talk, error)
         return decisions.answered(talk.run, talk.state, self._drafted(talk), answer, self._policy)
 
     def _failed(self, talk: Talk | Resumed, error: AgentUnavailableError) -> Draft:
-        if why := stopped_by(talk.lane.behind):
-            return decisions.discarded(talk.draft, why)
+        require_welcome(talk)
         draft = self._drafted(talk)
         if error.kind != "blocked":
             return decisions.apologised(talk.run, talk.state, draft, error, self._policy)

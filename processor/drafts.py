@@ -113,9 +113,14 @@ def turn(run: Run, state: State, draft: Draft) -> TurnDocument:
 def opened(
     run: Run, state: State, draft: Draft, channel: str, *, source: Source, phone: str, call: str | None = None
 ) -> Draft:
-    """With the open conversation, or a new one that knows its former; the main backend is told of a new one."""
+    """With the open conversation, or a new one that knows its former; the main backend is told of a new one.
+
+    Either is a person's while the contact is, whichever conversation it was taken over in, or under which name.
+    """
     if state.conversation:
-        return replace(draft, conversation=state.conversation)
+        draft = replace(draft, conversation=state.conversation)
+        aside = draft.contact.escalated and draft.opened.status == "active"
+        return escalated(run, draft, "still taken over") if aside else draft
     conversation = rules.opened(run.contact, channel, run.events[0].id, source=source, phone=phone, at=run.now)
     conversation = rules.remembering(conversation, state.former)
     known = {**draft.contact.last_conversations, channel: conversation.id}

@@ -17,7 +17,7 @@ from schemas.documents import ContactDocument
 from schemas.events import CloseRequested, MessageReceived
 from schemas.topics import CONTACT_LOG
 
-__all__ = ["Links"]
+__all__ = ["Links", "seen_as"]
 
 
 class Links:
@@ -42,14 +42,30 @@ class Links:
         self._log.info("forwarded", contact=target, events=len(fresh))
         return True
 
-    async def learn(self, contact: ContactDocument, fresh: Sequence[Delivery]) -> None:
-        """Keep a link that the contact does not know yet. The turn that follows remembers the id with the contact."""
-        if not contact.id.startswith("+"):
-            return
-        events = [one.envelope.data for one in fresh]
-        ids = {_canonical(one.user_id) for one in events if isinstance(one, MessageReceived) and one.user_id}
-        for user_id in ids - {"", contact.user_id and _canonical(contact.user_id)}:
-            await self._repository.link(str(user_id), contact.id)
+    async def learn(
+        self, contact: ContactDocument, fresh: Sequence[Delivery], others: Sequence[ContactDocument]
+    ) -> ContactDocument:
+        """Keep a link that the contact does not know yet. The turn that follows remembers the id with the contact.
+
+        `others` is what is stored under the ids: what silences the bot for a person does so under each of their names.
+        """
+        new = set(seen_as(fresh)) - {_canonical(contact.user_id or "")}
+        for user_id in new:
+            await self._repository.link(user_id, contact.id)
+        silenced = [one for one in others if one.id in new]
+        silent = {
+            "escalated": contact.escalated or any(one.escalated for one in silenced),
+            "opted_out": contact.opted_out or any(one.opted_out for one in silenced),
+        }
+        return contact.model_copy(update=silent) if silenced else contact
+
+
+def seen_as(fresh: Sequence[Delivery]) -> list[str]:
+    """The user ids that come with these records of a number."""
+    if not fresh[0].envelope.contact.startswith("+"):
+        return []
+    events = [one.envelope.data for one in fresh]
+    return sorted({_canonical(one.user_id or "") for one in events if isinstance(one, MessageReceived)} - {""})
 
 
 def _canonical(user_id: str) -> str:

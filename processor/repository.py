@@ -42,18 +42,21 @@ class Repository:
         return TurnDocument.from_mongo(found) if found else None
 
     async def contact(self, contact: str) -> ContactDocument:
-        """Somebody unknown may have been erased: their story goes on at its place, above the fence.
+        return (await self.person(contact, ()))[0]
 
-        One look for both, in the order of their ids: `erase` writes the tombstone first, so it has to be read last.
+    async def person(self, contact: str, names: Sequence[str]) -> tuple[ContactDocument, list[ContactDocument]]:
+        """The contact, and what is stored under other `names` of theirs.
+
+        Somebody unknown may have been erased: their story goes on at its place, above the fence. One look for all, in
+        the order of their ids: `erase` writes the tombstone first, so it has to be read last.
         """
         stone = ids.erased_id(contact)
         with store_errors():
-            found = self._database.contacts.find({"_id": {"$in": [contact, stone]}}).sort("_id", 1)
-            both = {one["_id"]: one async for one in found}
-        if contact in both:
-            return ContactDocument.from_mongo(both[contact])
-        place = both[stone]["seq"] if stone in both else 0
-        return ContactDocument(id=contact, seq=place, fence=place)
+            cursor = self._database.contacts.find({"_id": {"$in": [contact, stone, *names]}}).sort("_id", 1)
+            found = {one["_id"]: ContactDocument.from_mongo(one) async for one in cursor}
+        place = found[stone].seq if stone in found else 0
+        known = found.get(contact) or ContactDocument(id=contact, seq=place, fence=place)
+        return known, [found[one] for one in names if one in found]
 
     async def open_conversation(self, contact: str, channel: str) -> ConversationDocument | None:
         with store_errors():

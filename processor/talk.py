@@ -54,6 +54,7 @@ class Talk:
         self.lane = lane
         self.state = state
         self.stale: list[dict[str, Any]] = []
+        self.settled: set[str] = set()
         self.asked: Question | None = None
         self._fresh = list(fresh)
         self._policy = policy
@@ -126,6 +127,7 @@ class Resumed:
         self.state = state
         self.draft = draft
         self.stale: list[dict[str, Any]] = []
+        self.settled: set[str] = set()
         self.asked: Question | None = None
         self._policy = policy
         self._look = look

@@ -15,7 +15,7 @@ from kit.tracing import origin
 from processor import decisions, drafts, optout
 from processor.drafting import Drafting
 from processor.drafts import Policy, Run
-from processor.identity import Links
+from processor.identity import Links, seen_as
 from processor.repository import AlreadyDecided, Repository
 from processor.stages import Stages
 from schemas.attributes import Envelope
@@ -72,8 +72,8 @@ class TurnHandler:
         while fresh := await self._undecided([one for one in lane.records if one.envelope.id not in ended]):
             if await self._links.forwarded(fresh):
                 return
-            contact = await self._standing(fresh[0])
-            await self._links.learn(contact, fresh)
+            contact, others = await self._standing(fresh[0], seen_as(fresh))
+            contact = await self._links.learn(contact, fresh, others)
             fresh = fresh[:1] if contact.opted_out else fresh  # each may be the one that says yes
             state = await self._repository.state(contact, self._channel(fresh[0], contact.channel))
             run, draft = await self._drafting.draft(lane, fresh, state, self._run, self._undecided)
@@ -109,7 +109,7 @@ class TurnHandler:
 
     async def _apologise(self, record: Delivery) -> None:
         while fresh := await self._undecided([record]):
-            contact = await self._standing(fresh[0])
+            contact, _ = await self._standing(fresh[0])
             state = await self._repository.state(contact, self._channel(record, contact.channel))
             run = self._run(fresh)
             turn = drafts.turn(run, state, decisions.buried(run, state, self._policy))
@@ -117,13 +117,18 @@ class TurnHandler:
                 await self._repository.decide(turn)
                 await self._finish(turn)
 
-    async def _standing(self, record: Delivery) -> ContactDocument:
-        """The contact as its last turn left it, once what somebody decided and did not live to finish is finished."""
+    async def _standing(
+        self, record: Delivery, names: Sequence[str] = ()
+    ) -> tuple[ContactDocument, list[ContactDocument]]:
+        """The contact as its last turn left it, once what somebody decided and did not live to finish is finished.
+
+        And what is stored under other `names` of theirs.
+        """
         while True:
-            contact = await self._repository.contact(record.envelope.contact)
+            contact, others = await self._repository.person(record.envelope.contact, names)
             older = await self._repository.turn_at(f"{contact.id}#{contact.seq + 1}")
             if older is None:
-                return contact
+                return contact, others
             await self._finish(older)
 
     async def _undecided(self, deliveries: Sequence[Delivery]) -> list[Delivery]:

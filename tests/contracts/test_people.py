@@ -1,5 +1,6 @@
 """One person under two names, and a person who wants to be forgotten: on a MongoDB-wire server and in memory."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from processor.agent.client import Answer, Question
 from processor.repository import Repository
 from schemas.attributes import Envelope
 from schemas.contact import Contact
-from schemas.events import CloseRequested, EraseRequested, EraseSends, Event, SendRequested
+from schemas.events import CloseRequested, EraseRequested, EraseSends, Event, HandedBack, SendRequested, TakenOver
+from schemas.notices import ConversationEscalated
 from tests.contracts.runs import run_of
 from tests.memory_mongo import MemoryMongo
 from tests.unit.processor.states import ADDRESS, CONTACT, NOW, completed, message
@@ -48,10 +50,16 @@ class World:
     async def publish(self, topic: str, envelope: Envelope[Event], **_: Any) -> None:
         self.out.append((topic, envelope))
 
-    async def handle(self, event_id: str, event: Event, contact: Contact = CONTACT) -> None:
+    async def handle(
+        self, event_id: str, event: Event, contact: Contact = CONTACT, behind: Sequence[tuple[str, Event]] = ()
+    ) -> None:
+        run = run_of(self._record(event_id, event, contact))
+        run.behind = tuple(self._record(*one, contact) for one in behind)  # type: ignore[misc]
+        await self._turns.handle(run)
+
+    def _record(self, event_id: str, event: Event, contact: Contact) -> Delivery:
         self._offset += 1
-        envelope = Envelope(event_id, "hilo/test", NOW, contact, event)
-        await self._turns.handle(run_of(Delivery(envelope, Position("contact.log", 0, self._offset))))
+        return Delivery(Envelope(event_id, "hilo/test", NOW, contact, event), Position("contact.log", 0, self._offset))
 
     async def relayed(self) -> None:
         """What was sent on to the log comes back, as Kafka would bring it."""
@@ -119,6 +127,47 @@ async def test_a_new_number_of_the_same_id_is_followed(world: World) -> None:
     await world.handle("SM1", message("uno", user_id=USER))
     await world.handle("SM2", message("dos", user_id=USER, address=other), other)
     assert await world.repository.linked(USER) == other
+
+
+@pytest.mark.parametrize("silence", [TakenOver(by="Marta"), message("STOP", address=USER)], ids=["taken over", "STOP"])
+async def test_who_silenced_the_bot_under_the_id_is_left_alone_under_the_number(world: World, silence: Event) -> None:
+    await world.handle("SM1", message("hola", address=USER), USER)
+    await world.handle("silence_1", silence, USER)
+    before = list(world.said)
+    for number in range(2):
+        await world.handle(f"SM{number + 2}", message(f"mi número {number}", user_id=USER))
+    assert world.said == before
+    assert await world.repository.linked(USER) == CONTACT
+
+
+async def test_a_conversation_that_was_open_under_the_number_is_a_person_s_then(world: World) -> None:
+    await world.handle("SM1", message("sin id"))
+    await world.handle("SM2", message("hola", address=USER), USER)
+    await world.handle("takeover_1", TakenOver(by="Marta"), USER)
+    await world.handle("SM3", message("mi número", user_id=USER))
+    found = await world.repository.open_conversation(CONTACT, message().channel)
+    assert found
+    assert found.status == "escalated"
+    assert sum(isinstance(one.data, ConversationEscalated) for _, one in world.out) == 1
+
+
+async def test_after_a_hand_back_the_former_name_silences_nobody(world: World) -> None:
+    await world.handle("SM1", message("hola", address=USER), USER)
+    await world.handle("takeover_1", TakenOver(by="Marta"), USER)
+    await world.handle("SM2", message("mi número", user_id=USER))
+    await world.handle("handback_1", HandedBack(by="Marta"))
+    await world.handle("SM3", message("¿y ahora?", user_id=USER))
+    assert world.said == ["re: hola", "re: mi número", "re: ¿y ahora?"]
+
+
+@pytest.mark.parametrize("decided", [True, False])
+async def test_a_copy_of_a_stop_that_had_its_effect_silences_nobody(world: World, decided: bool) -> None:
+    """Gap repair puts copies of an outage behind what was only late."""
+    story = [("SM1", message("STOP")), ("SM2", message("START"))] if decided else []
+    for one in story:
+        await world.handle(*one)
+    await world.handle("SM3", message("hola"), behind=[("SM1", message("STOP"))])
+    assert ("re: hola" in world.said) is decided
 
 
 async def life(world: World) -> list[tuple[str, Event]]:

@@ -408,7 +408,9 @@ async def test_a_buried_message_is_apologised_for_once(world: World) -> None:
     for _ in range(2):
         await world.process().buried(record)
     assert world.box.texts == ["Disculpa, tuve un problema procesando tu mensaje. ¿Puedes intentar de nuevo?"]
-    assert [turn.outcome for turn in await world.turns()] == ["buried"]
+    (turn,) = await world.turns()
+    assert turn.outcome == "buried"
+    assert turn.outbound[-1].data["window_until"], "it opened WhatsApp's window: else nobody would see the apology"
     assert sum(name.endswith("agent-unavailable") for name in world.box.ids) == 1
 
 
