@@ -110,8 +110,8 @@ class Poster:
             return await self.withhold(send, reason)
         if reason in {"lease", "owed", "halted"}:
             await self._ledger.moved(send, lease_until=None)
-        if reason == "halted":
-            raise TwilioDown("this number sends nothing for now", after=HALTED_S)
+        if reason == "halted":  # this number only: others go on
+            raise Wait("this number sends nothing for now", after=HALTED_S)
         raise Wait(f"not posted: {reason}", after=0.2)
 
     async def withhold(self, send: SendDocument, reason: str, *, told: bool = False) -> SendDocument:

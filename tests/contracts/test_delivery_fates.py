@@ -274,6 +274,16 @@ async def test_a_failure_by_callback_is_told_once(world: World, code: int | None
 
 
 @pytest.mark.expects_errors
+async def test_a_number_that_is_halted_holds_nobody_but_its_own(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    await world.status(world.sim.messages[0].sid, "failed", code=63001)
+    send = world.handler._new(ask(world, "dos"), ask(world, "dos").parts[0])
+    with pytest.raises(Wait):  # and not TwilioDown, which stops every number's lanes
+        await world.handler._poster.post(send, {"Body": "dos"})
+    assert world.created == 1
+
+
+@pytest.mark.expects_errors
 @pytest.mark.parametrize("code", [63001, 63005])
 async def test_a_failure_that_needs_a_person_raises_the_alarm(world: World, code: int) -> None:
     await world.deliver(ask(world, "uno"))
