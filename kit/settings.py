@@ -1,5 +1,7 @@
 """Settings from the environment and `.env`. Every wrong one is named at once, and none is ever printed bare."""
 
+import os
+import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -25,6 +27,8 @@ __all__ = [
     "masked",
 ]
 
+IN_ADDRESS = re.compile(r"//[^/\s@]+@")
+"""A user, and perhaps a password."""
 S = TypeVar("S", bound="ServiceSettings")
 V = TypeVar("V")
 
@@ -152,9 +156,12 @@ class TwilioSettings(ServiceSettings):
 
 
 def load(kind: type[S]) -> S:
-    """Read `kind` from the environment. Raises Misconfigured, which names every wrong setting at once."""
+    """Read `kind` from the environment. Raises Misconfigured, which names every wrong setting at once.
+
+    A shell that was told of a sandbox does not read `.env`: a real account's settings must not mix with it.
+    """
     try:
-        return kind()
+        return kind(_env_file=None) if os.environ.get("HILO_CLOCK_FILE") else kind()
     except ValidationError as error:
         raise Misconfigured([_fault(kind, fault) for fault in error.errors()]) from None
 
@@ -172,11 +179,10 @@ def _about(field: FieldInfo | None) -> str:
 
 
 def masked(settings: BaseSettings) -> dict[str, str]:
-    """Name → value as it may be shown; secrets as asterisks, names in capitals."""
+    """Name → value as it may be shown; secrets as asterisks, also inside of an address, names in capitals."""
     shown = {}
     for name in type(settings).model_fields:
         value = getattr(settings, name)
-        shown[name.upper()] = (
-            ",".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
-        )
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
+        shown[name.upper()] = IN_ADDRESS.sub("//***@", text)
     return dict(sorted(shown.items()))

@@ -11,6 +11,10 @@ from ops.settings import OpsSettings
 __all__ = ["check_agent"]
 
 SUBJECT = "ElevenLabs"
+REMEDIES = {
+    **dict.fromkeys((401, 403), "check ELEVENLABS_API_KEY"),
+    **dict.fromkeys((400, 404, 422), "check DEFAULT_AGENT_ID"),
+}
 
 
 async def check_agent(settings: OpsSettings) -> list[Finding]:
@@ -30,8 +34,7 @@ async def _findings(settings: OpsSettings, http: PooledClient) -> list[Finding]:
     agent_id = settings.default_agent_id
     response = await _get(settings, http, f"agents/{agent_id}")
     if not response.ok:
-        remedy = "check ELEVENLABS_API_KEY" if response.status == 401 else "check DEFAULT_AGENT_ID"
-        return [Finding(SUBJECT, "fail", f"HTTP {response.status}", remedy)]
+        return [Finding(SUBJECT, "fail", f"HTTP {response.status}", REMEDIES.get(response.status, "try again later"))]
     found = [Finding(SUBJECT, "ok", f"agent {agent_id} is there"), *preflight(_object(response))]
     if settings.elevenlabs_auth == "signed_url":
         signed = await _get(settings, http, "conversation/get-signed-url", agent_id=agent_id)

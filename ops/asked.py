@@ -75,7 +75,7 @@ def say(contact: Contact, text: str, by: str, channel: str | None = None) -> Ask
         return await _said(reads, contact, event_id)
 
     event = OperatorSaid(by=by, text=text, channel=channel)
-    return Asked(contact, event, event_id, taken, "Twilio has not taken it")
+    return Asked(contact, event, event_id, taken, "Twilio has not taken it: are processor and sender running?")
 
 
 def closing(conversation: ConversationDocument, by: str) -> Asked:

@@ -1,6 +1,7 @@
 """Asking for something through `contact.log`, and seeing that it has taken effect."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -8,7 +9,7 @@ from contextlib import asynccontextmanager
 import typer
 
 from kit.clock import Clock
-from kit.errors import StoreDown
+from kit.errors import BrokerDown, StoreDown
 from kit.kafka.broker import client_options
 from kit.kafka.outlet import Outlet
 from kit.metrics import Metrics
@@ -41,6 +42,8 @@ BY = typer.Option("operator", "--by", help="Who asks, for the record.")
 NO_WAIT = typer.Option(False, "--no-wait", help="Do not wait until it has taken effect.")
 EFFECT_S = 30  # then it says what is pending, with exit code 3
 LOOK_S = 0.25
+LOGGED = "the request is in the log and goes on"
+UNSURE = "Kafka did not acknowledge the request, which may still come: look at the conversation before you repeat it"
 
 
 async def publish(settings: OpsSettings, contact: Contact, event: Event, event_id: str) -> None:
@@ -61,22 +64,35 @@ async def put(outlet: Outlet, clock: Clock, contact: Contact, event: Event, even
 
 
 async def carry_out(settings: OpsSettings, asked: Asked, done: str, *, no_wait: bool) -> None:
-    """Publish it, and wait until it has taken effect; `done` is said then."""
-    await publish(settings, asked.contact, asked.event, asked.event_id)
+    """Publish it, and wait until it has taken effect; `done` is said then. Else it says so, with exit code 3."""
+    so_far = LOGGED
+    try:
+        await publish(settings, asked.contact, asked.event, asked.event_id)
+    except BrokerDown as error:
+        if not error.sent:
+            raise
+        so_far = UNSURE
     if no_wait:
+        if so_far == UNSURE:
+            fail(UNSURE, 3)
         return
     async with open_reads(settings) as reads:
-        await effect(lambda: asked.seen(reads), done, asked.pending)
+        await effect(lambda: asked.seen(reads), done, asked.pending, so_far)
 
 
-async def effect(seen: Callable[[], Awaitable[bool]], done: str, missing: str) -> None:
-    """Wait for it; after 30 s `missing`, or what the store said, and exit code 3."""
+async def effect(seen: Callable[[], Awaitable[bool]], done: str, missing: str, so_far: str = LOGGED) -> None:
+    """Wait for it; after 30 s it says what is missing, or what the store said, and `so_far`, with exit code 3."""
 
     async def pending() -> str:
         return "" if await seen() else missing
 
-    if waits := await waited(pending):
-        fail(f"{waits} (after {EFFECT_S} s; the request is in the log and goes on)", 3)
+    try:
+        waits = await waited(pending)
+    except asyncio.CancelledError:  # Ctrl-C takes nothing back
+        print(so_far, file=sys.stderr)
+        raise
+    if waits:
+        fail(f"{waits} (after {EFFECT_S} s; {so_far})", 3)
     print(done)
 
 

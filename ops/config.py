@@ -38,7 +38,7 @@ async def config(as_json: bool = JSON) -> None:
 
 def _origin(name: str) -> str:
     file = ServiceSettings.model_config.get("env_file")
-    if name in os.environ:
+    if os.environ.get(name):
         return "environment"
     if isinstance(file, str) and Path(file).exists() and name in dotenv_values(file):
         return file

@@ -1,5 +1,6 @@
 """`hilo conversation` shows one, `hilo close` asks for its closing and waits until it happened."""
 
+import sys
 from typing import Any
 
 from kit.reads import Reads
@@ -20,7 +21,8 @@ async def conversation(contact: str = CONTACT, as_json: bool = JSON, reveal: boo
     """State and last messages of the newest conversation with a contact."""
     key = canonical(parse_address(contact))
     async with open_reads(load(OpsSettings)) as reads:
-        found = await _newest(reads, key)
+        key = Contact(await reads.linked(key) or key)
+        found, *_ = await _conversations(reads, key)
         messages = await reads.messages(found.id)
         sends = await reads.sends([one.id for one in messages if one.direction == "outbound"])
     shown = key if reveal else redact(key)
@@ -45,18 +47,23 @@ async def conversation(contact: str = CONTACT, as_json: bool = JSON, reveal: boo
 
 @runs
 async def close(contact: str = CONTACT, by: str = BY, no_wait: bool = NO_WAIT) -> None:
-    """Close the open conversation with a contact, if nothing happens in it meanwhile."""
+    """Close the newest open conversation with a contact, if nothing happens in it meanwhile."""
     settings = load(OpsSettings)
     key = canonical(parse_address(contact))
     async with open_reads(settings) as reads:
-        found = await _newest(reads, key)
-        if found.status == "closed":
-            fail(f"the conversation with {redact(key)} is closed already")
-    await carry_out(settings, closing(found, by), f"closed {found.id}", no_wait=no_wait)
+        found = await _conversations(reads, Contact(await reads.linked(key) or key))
+    open_ones = [one for one in found if one.status != "closed"]
+    if not open_ones:
+        fail(f"the conversation with {redact(key)} is closed already")
+    newest, *others = open_ones  # one on each of our numbers
+    await carry_out(settings, closing(newest, by), f"closed {newest.id}", no_wait=no_wait)
+    for other in others:
+        print(f"still open: {other.id}, on another of our numbers; ask again to close it", file=sys.stderr)
 
 
-async def _newest(reads: Reads, contact: Contact) -> ConversationDocument:
-    found = await reads.conversations(contact, limit=1)
+async def _conversations(reads: Reads, contact: Contact) -> list[ConversationDocument]:
+    """Newest first, at least one."""
+    found = await reads.conversations(contact)
     if not found:
         fail(f"no conversation with {redact(contact)}")
-    return found[0]
+    return found

@@ -6,18 +6,25 @@ from typing import Any
 
 import typer
 
+from kit.errors import Misconfigured
+from kit.kafka.broker import prefixed
 from kit.kafka.lag import lags
+from kit.kafka.reading import missing
 from kit.settings import load
 from ops.output import JSON, document, runs, table
 from ops.settings import OpsSettings
+from schemas.topics import TOPICS
 
 __all__ = ["stats"]
 
 COLUMNS = ["topic", "group", "records", "completed", "waiting"]
 
 
+WATCH = typer.Option(0, min=0, help="Show again every so many seconds.")
+
+
 @runs
-async def stats(as_json: bool = JSON, watch: float = typer.Option(0, help="Show again every so many seconds.")) -> None:
+async def stats(as_json: bool = JSON, watch: float = WATCH) -> None:
     """Per topic: records kept, completed by our group, waiting."""
     settings = load(OpsSettings)
     while True:
@@ -26,6 +33,9 @@ async def stats(as_json: bool = JSON, watch: float = typer.Option(0, help="Show 
             document(rows)
         else:
             table(COLUMNS, rows)
+        there = {one["topic"] for one in rows}
+        if absent := [prefixed(settings, one.name) for one in TOPICS if one.name not in there]:
+            raise Misconfigured([missing(absent)])
         if not watch:
             return
         await asyncio.sleep(watch)

@@ -19,7 +19,9 @@ app = typer.Typer(help="Provision and verify the topic table.", no_args_is_help=
 @app.command()
 @runs
 async def create(
-    partitions: int = typer.Option(0, help="Another partition count than the table's, for a small installation."),
+    partitions: int = typer.Option(
+        0, min=0, help="Another partition count than the table's, for a small installation."
+    ),
     as_json: bool = JSON,
 ) -> None:
     """Create the topics that are missing; existing ones are checked and left as they are."""

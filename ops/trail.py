@@ -4,9 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from kit.errors import BrokerDown
 from kit.kafka.dead_letters import Position
 from kit.kafka.reading import Reader, Stored, reader
+from kit.kafka.refusal import UNREACHED
 from kit.settings import KafkaSettings
 from ops.story import Story
 from schemas.attributes import Undecodable, decode, header
@@ -44,7 +44,7 @@ async def follow(settings: KafkaSettings, story: Story) -> Trail:
         async with reader(settings) as kafka:
             records = await _records(kafka, story.turn.positions)
             statuses, cut = await _statuses(kafka, story)
-    except BrokerDown as error:
+    except UNREACHED as error:
         return Trail(gap=str(error))
     return Trail(records, statuses, f"only the first {MOST} records after the POST were searched" if cut else "")
 

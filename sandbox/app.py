@@ -5,6 +5,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -149,7 +150,8 @@ class Sandbox:
             self._up(part, server)
 
     async def _provision(self) -> None:
-        settings = KafkaSettings(kafka_bootstrap_servers=self.layout.kafka_servers, _env_file=None)
+        alike: dict[str, Any] = {"kafka_topic_prefix": "", "kafka_security_protocol": "PLAINTEXT"}  # as the services
+        settings = KafkaSettings(kafka_bootstrap_servers=self.layout.kafka_servers, **alike, _env_file=None)
         try:
             found = await topics.create(settings)
         except HiloError as error:

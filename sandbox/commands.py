@@ -7,11 +7,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from sandbox.app import Sandbox
 from sandbox.demo import Demo, report
@@ -22,6 +24,7 @@ from sandbox.stack.errors import StackError
 __all__ = ["demo", "sandbox"]
 
 KEEP = typer.Option(None, "--keep", metavar="DIR", help="Keep the data in this folder; the next run goes on with it.")
+MOST_PORT = 65535
 STATE = typer.Option(None, "--state", metavar="FILE", help="Where a running sandbox is written down.", hidden=True)
 
 
@@ -31,9 +34,9 @@ def sandbox(
     infra_only: bool = typer.Option(False, "--infra-only", help="Only Kafka and MongoDB; prints their addresses."),
     seconds: float = typer.Option(0, "--seconds", help="Stop by itself after so long."),
     any_ports: bool = typer.Option(False, "--any-ports", help="Take ports that are free instead of the usual ones."),
-    kafka_port: int = typer.Option(Ports.kafka, help="Port of Kafka."),
-    mongo_port: int = typer.Option(Ports.mongo, help="Port of MongoDB."),
-    ingress_port: int = typer.Option(Ports.ingress, help="Port of the webhooks and the API."),
+    kafka_port: int = typer.Option(Ports.kafka, min=0, max=MOST_PORT, help="Port of Kafka."),
+    mongo_port: int = typer.Option(Ports.mongo, min=0, max=MOST_PORT, help="Port of MongoDB."),
+    ingress_port: int = typer.Option(Ports.ingress, min=0, max=MOST_PORT, help="Port of the webhooks and the API."),
     state: Path | None = STATE,
 ) -> None:
     """Everything on this machine: Kafka, MongoDB, simulators, the four services and the console. Ctrl-C stops it all.
@@ -59,8 +62,7 @@ async def _sandbox(
     layout: Layout, stop: asyncio.Event, seconds: float, state: Path, *, infra_only: bool, pages: bool
 ) -> int:
     screen = Screen(stderr=infra_only)
-    given = {"kafka": os.environ.get("KAFKA_BOOTSTRAP_SERVERS"), "mongo": os.environ.get("MONGODB_URI")}
-    box = Sandbox(layout, screen, **given, pages=pages)
+    box = Sandbox(layout, screen, **_given(), pages=pages)
     if not await _started(box, stop, screen, infra_only=infra_only):
         return 0
     try:
@@ -72,10 +74,17 @@ async def _sandbox(
             screen.welcome(box.layout, pages=pages)
         return await _until(box, stop, seconds, screen)
     finally:
-        screen.say("Stopping…")
+        with suppress(OSError):  # the terminal may be gone
+            screen.say("Stopping…")
         await box.stop()
         if not infra_only:
-            state.unlink(missing_ok=True)  # noqa: ASYNC240  # a local file, once
+            box.layout.forget(state)
+
+
+def _given() -> dict[str, str | None]:
+    """Servers to use. In a shell that was told of another sandbox they are that one's: the groups would mix."""
+    shell = {} if "HILO_CLOCK_FILE" in os.environ else os.environ
+    return {"kafka": shell.get("KAFKA_BOOTSTRAP_SERVERS"), "mongo": shell.get("MONGODB_URI")}
 
 
 async def _started(box: Sandbox, stop: asyncio.Event, screen: Screen, *, infra_only: bool) -> bool:
@@ -97,7 +106,7 @@ async def _until(box: Sandbox, stop: asyncio.Event, seconds: float, screen: Scre
     waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(stop.wait()), box.lost}
     await asyncio.wait(waits, timeout=seconds or None, return_when=asyncio.FIRST_COMPLETED)
     if box.lost.done():
-        screen.say(f"[red]{box.lost.result()}[/red]")
+        screen.say(f"[red]{escape(box.lost.result())}[/red]")
         return 1
     return 0
 
@@ -111,9 +120,10 @@ async def _demo(state: Path, stop: asyncio.Event, *, as_json: bool) -> int:
             if not await _started(box, stop, screen, infra_only=False):
                 return 130
             try:
-                return await _tell(box.layout, stop, screen.console, as_json=as_json)
+                code = await _tell(box.layout, stop, screen.console, as_json=as_json)
             finally:
                 await box.stop()
+            raise typer.Exit(code)  # the folder wants to know
     return await _tell(layout, stop, screen.console, as_json=as_json)
 
 
@@ -131,19 +141,26 @@ async def _tell(layout: Layout, stop: asyncio.Event, console: Console, *, as_jso
 
 
 class _folder:  # noqa: N801  # a context manager that reads like a word
-    """The data folder: the one to keep, or a new one that goes away afterwards."""
+    """The data folder: the one to keep, or a new one that goes away afterwards, unless its logs tell of a failure."""
 
     def __init__(self, keep: Path | None) -> None:
         self._keep = keep
 
     def __enter__(self) -> Path:
         self._path = self._keep.absolute() if self._keep else Path(tempfile.mkdtemp(prefix="hilo-sandbox-"))
-        self._path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"--keep {self._keep}: {error.strerror}", file=sys.stderr)  # noqa: T201
+            raise typer.Exit(2) from None
         return self._path
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        crashed = isinstance(error, typer.Exit) and error.exit_code == 1  # then its logs are what is wanted
-        if not (self._keep or crashed):
+        ended_well = error is None or (isinstance(error, typer.Exit) and error.exit_code in {0, 130})
+        logs = self._path / "logs"
+        if not ended_well and logs.exists():
+            print(f"logs: {logs}", file=sys.stderr)  # noqa: T201
+        elif not self._keep:
             shutil.rmtree(self._path, ignore_errors=True)
 
 
@@ -152,7 +169,8 @@ def _run(work: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> None:
 
     async def main() -> int:
         stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
+        for number in (signal.SIGINT, signal.SIGTERM, *([] if ignored else [signal.SIGHUP])):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await work(stop)
 

@@ -3,8 +3,10 @@
 import json
 import os
 import secrets
+import shlex
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Self
@@ -64,6 +66,11 @@ class Layout:
     def clock_file(self) -> Path:
         return Path(self.data) / "clock"
 
+    @property
+    def env_file(self) -> Path:
+        """For `. FILE` in another shell, so that every `hilo` command there speaks to this sandbox, on its clock."""
+        return Path(self.data) / "env"
+
     def url(self, part: str) -> str:
         return f"http://{HOST}:{getattr(self.ports, part)}"
 
@@ -117,10 +124,17 @@ class Layout:
         return [*python, "ops.console" if part == "console" else part]
 
     def write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            json.dump(asdict(self), file)
-        Path(file.name).replace(path)
+        """For `hilo demo` in `path`, for a shell in `env_file`."""
+        settings = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.environment("hilo").items())
+        _write(self.env_file, f'{settings}export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n')
+        _write(path, json.dumps(asdict(self)))
+
+    def forget(self, path: Path) -> None:
+        """Of `path` only what is ours: another sandbox may have been started meanwhile."""
+        self.env_file.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):
+            if json.loads(path.read_text())["pid"] == self.pid:
+                path.unlink()
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -137,3 +151,11 @@ class Layout:
 def state_file() -> Path:
     """Where a running sandbox is written down for `hilo demo`."""
     return default_cache() / "sandbox.json"
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it or nothing, and for this user only: there are tokens in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(text)
+    Path(file.name).replace(path)

@@ -1,10 +1,12 @@
 """What a person sees while the sandbox starts and runs."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from sandbox.layout import Layout
@@ -53,7 +55,11 @@ class Screen:
         self.say("\n[bold]The sandbox is ready.[/bold] In another shell: [bold]make demo[/bold]\n")
         for name, what in (*(PAGES if pages else ()), *PLACES):
             self.say(f"  {layout.url(name):<28} {what}")
-        self.say(f"  {layout.kafka_servers:<28} Kafka\n  {layout.mongodb_uri:<28} MongoDB\n  {layout.data}/logs")
+        self.say(
+            f"  {layout.kafka_servers:<28} Kafka\n  {layout.mongodb_uri:<28} MongoDB\n  {escape(layout.data)}/logs"
+        )
         if pages:
             self.say(f"  console token {layout.console_token}")
-        self.say(f"  API token {layout.api_token}\n\nCtrl-C stops everything.")
+        self.say(f"  API token {layout.api_token}")
+        told = escape(f". {shlex.quote(str(layout.env_file))}")
+        self.say(f"\nFor hilo in another shell, paste this there: [bold]{told}[/bold]\nCtrl-C stops everything.")

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
-from kit.errors import BrokerDown
+from kit.errors import BrokerDown, Misconfigured
 from kit.kafka.broker import prefixed
 from kit.kafka.dead_letters import Position
 from kit.kafka.delivery import Raw, wire
@@ -20,7 +20,7 @@ from kit.kafka.refusal import not_reached
 from kit.settings import KafkaSettings
 from schemas.attributes import WireRecord
 
-__all__ = ["Progress", "Reader", "Span", "Stored", "partitions_of", "reader"]
+__all__ = ["Progress", "Reader", "Span", "Stored", "missing", "partitions_of", "reader"]
 
 ANSWER_S = 10.0  # for a question about offsets, and between two records
 POLL_MS = 500
@@ -132,13 +132,16 @@ class Reader:
             return {where: span for where, span in left.items() if await self._consumer.position(where) < span.end}
 
     async def _partitions(self, topic: str) -> list[TopicPartition]:
+        """Raises Misconfigured where there is no such topic: its partitions would be waited for, as in an outage."""
         name = prefixed(self._settings, topic)
         with _broker_errors(self._settings):
             async with asyncio.timeout(ANSWER_S):
-                return await partitions_of(self._consumer, name)
+                if name in await self._consumer.topics():
+                    return await partitions_of(self._consumer, name)
+        raise Misconfigured([missing([name])])
 
     async def _spans(self, partitions: Sequence[TopicPartition], since: datetime | None) -> list[Span]:
-        moment = int(since.timestamp() * 1000) if since else 0
+        moment = max(0, int(since.timestamp() * 1000)) if since else 0
         with _broker_errors(self._settings):
             async with asyncio.timeout(ANSWER_S):
                 ends, begins, times = await asyncio.gather(
@@ -155,6 +158,11 @@ async def partitions_of(consumer: AIOKafkaConsumer, name: str) -> list[TopicPart
     """All of a topic's, in order; `name` has its prefix. Raises KafkaError, and waits as long as the client does."""
     await consumer.end_offsets([TopicPartition(name, 0)])  # so that the topic is known here
     return [TopicPartition(name, one) for one in sorted(consumer.partitions_for_topic(name) or ())]
+
+
+def missing(names: Sequence[str]) -> str:
+    """What to say of topics that are not there; `names` have their prefix."""
+    return f"KAFKA_TOPIC_PREFIX: no topic {', '.join(names)}: is it wrong, or was `hilo topics create` never run?"
 
 
 @contextmanager

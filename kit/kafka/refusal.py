@@ -25,7 +25,10 @@ from kit.errors import BrokerDown, HiloError, Misconfigured
 from kit.kafka.broker import client_options
 from kit.settings import KafkaSettings
 
-__all__ = ["not_reached", "refusal"]
+__all__ = ["UNREACHED", "not_reached", "refusal"]
+
+UNREACHED = (BrokerDown, Misconfigured)
+"""What `not_reached` gives: one and the same for who goes on without Kafka, as a page does."""
 
 ANSWER_S = 3.0  # somebody waits to connect again
 ANOTHER_NAME = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH

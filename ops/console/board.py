@@ -125,4 +125,7 @@ class Board:
                 if self.store_up:
                     self._log.warning("MongoDB not reached", error=str(error))
                 self.store_up, pause, retry = False, retry, min(2 * retry, LONGEST_S)
+            except Exception:  # noqa: BLE001  # one unreadable document must not end the list for good
+                self._log.exception("the conversations could not be read")
+                self.store_up, pause = False, LONGEST_S
             await asyncio.sleep(pause)

@@ -8,10 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from kit.errors import BrokerDown, NoAnswer, StoreDown
+from kit.errors import NoAnswer, StoreDown
 from kit.http import PooledClient
 from kit.kafka.lag import lags
 from kit.kafka.reading import reader
+from kit.kafka.refusal import UNREACHED
 from ops.console.desk import Desk
 from ops.letters import Wanted, cases
 
@@ -53,7 +54,7 @@ class Health:
         try:
             async with asyncio.timeout(ANSWER_S):
                 found = await lags(self._desk.settings)
-        except (BrokerDown, TimeoutError):
+        except (*UNREACHED, TimeoutError):
             return None
         return [asdict(one) | {"failed": self._buried[one.group] if one.group else None} for one in found]
 
@@ -83,7 +84,7 @@ class Health:
         try:
             async with reader(self._desk.settings) as kafka:
                 found = await cases(kafka, Wanted())
-        except BrokerDown:
+        except UNREACHED:
             return Counter()
         return Counter(one.letter.group.removeprefix(prefix) for one in found)
 

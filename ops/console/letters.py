@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from kit.errors import BrokerDown
 from kit.kafka.reading import reader
+from kit.kafka.refusal import UNREACHED
 from ops.console.desk import Desk, session_of
 from ops.letters import Case, UnknownLetter, Wanted, cases, one_case
 from ops.masking import Masking
@@ -38,7 +38,7 @@ class Letters:
         try:
             async with reader(self._desk.settings) as kafka:
                 found = await cases(kafka, Wanted())
-        except BrokerDown:
+        except UNREACHED:
             return self._html(request, "letters.html", away=True, groups=[], letters=[], count=0)
         masked = Masking(reveal=False)
         groups, newest = masked(grouped(found)), masked([listed(one) for one in found[-NEWEST:]])[::-1]
@@ -50,7 +50,7 @@ class Letters:
                 case = await one_case(kafka, letter)
         except UnknownLetter:
             return self._html(request, "letter.html", status=404, away=False, letter=None)
-        except BrokerDown:
+        except UNREACHED:
             return self._html(request, "letter.html", away=True, letter=None)
         shown = Masking(*names(case), reveal=False)(whole(case, reveal=False))
         return self._html(request, "letter.html", away=False, letter=shown)
@@ -93,7 +93,7 @@ class Letters:
                 return await cases(kafka, Wanted(topic or None, reason or None)) if reason else []
         except UnknownLetter:
             return []
-        except BrokerDown:
+        except UNREACHED:
             return None
 
     def _asking(

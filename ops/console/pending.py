@@ -16,7 +16,7 @@ from ops.asking import EFFECT_S, LOOK_S, put
 __all__ = ["Ask", "Pending"]
 
 What = Literal["takeover", "handback", "say", "close"]
-State = Literal["pending", "done", "refused", "late"]
+State = Literal["pending", "done", "refused", "late", "unsure"]
 SHOWN_S = 8.0  # what is done is said so long
 FAILED_S = 120.0
 
@@ -30,6 +30,8 @@ class Ask:
     state: State = "pending"
     reason: str = ""
     """Why it was refused, or what is missing."""
+    acknowledged: bool = True
+    """By Kafka. If not, it may still come: asked for again it could happen twice."""
 
 
 class Pending:
@@ -56,10 +58,17 @@ class Pending:
         return list(self._asks.get(conversation, ()))
 
     async def ask(self, what: What, asked: Asked, conversation: str, by: str) -> None:
-        """Raises BrokerDown: then nothing was asked."""
-        await put(self._outlet, self._clock, asked.contact, asked.event, asked.event_id)
-        self._log.info("asked", what=what, by=by, conversation=conversation, event_id=asked.event_id)
+        """Raises BrokerDown where certainly nothing was asked."""
         ask = Ask(what, conversation, asked.contact, by)
+        try:
+            await put(self._outlet, self._clock, asked.contact, asked.event, asked.event_id)
+        except BrokerDown as error:
+            if not error.sent:
+                raise
+            ask.acknowledged = False
+        self._log.info(
+            "asked", what=what, by=by, conversation=conversation, event_id=asked.event_id, logged=ask.acknowledged
+        )
         self._asks.setdefault(conversation, []).append(ask)
         self._changed(asked.contact)
         task = asyncio.create_task(self._watch(ask, asked))
@@ -82,7 +91,7 @@ class Pending:
         """After EFFECT_S it is called late, and watched on for as long again."""
         for look in range(int(2 * EFFECT_S / LOOK_S)):
             if look == int(EFFECT_S / LOOK_S):
-                ask.state, ask.reason = "late", asked.pending
+                ask.state, ask.reason = ("late" if ask.acknowledged else "unsure"), asked.pending
                 self._changed(ask.contact)
             try:
                 if await asked.seen(self._reads):

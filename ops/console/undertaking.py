@@ -9,6 +9,7 @@ from kit.clock import Clock
 from kit.errors import DependencyDown
 from kit.kafka.outlet import Outlet
 from kit.kafka.reading import reader
+from kit.kafka.refusal import UNREACHED
 from kit.logs import get_log
 from kit.reads import Reads
 from kit.settings import KafkaSettings
@@ -68,7 +69,7 @@ class Undertaking:
                     await hands.redrive(chosen, RATE, work.done)
                 else:
                     await hands.drop(chosen, because, work.done)
-        except DependencyDown as error:
+        except (DependencyDown, *UNREACHED) as error:
             work.failed = str(error)
         finally:
             work.over = True

@@ -32,7 +32,7 @@ class Wanted:
 
     @property
     def whole_story(self) -> bool:
-        return self.contact is not None and self.begin is None
+        return self.contact is not None and self.begin is None and self.until is None
 
 
 def wanted(

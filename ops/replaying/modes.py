@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -26,6 +27,7 @@ from ops.replaying.sealed import Showing, replayed, told
 from ops.replaying.settings import ReplaySettings, setup
 from ops.replaying.stories import Tale, stories
 from schemas.contact import redact
+from schemas.replay import Result
 from schemas.topics import CONTACT_LOG
 
 __all__ = ["Showing", "again", "asked", "into", "require_one", "sealed"]
@@ -63,17 +65,18 @@ async def asked(
         raise Misconfigured(["ELEVENLABS_API_KEY is missing: the agent is asked with it"])
     _require_numbers(settings)
     if path:
-        _write(path, "")  # before anything is paid for
+        _require_writable(path)  # before anything is paid for
     tale = await _tale(settings, what)
     turns = sum(bool(step.turn and step.turn.raw_reply) for story in tale.stories for step in story.steps)
     if not yes:
         confirm(f"Really ask {agent_id} in about {turns} turns? It is billed, and its own tools run.")
-    found = await replayed(setup(settings, agent_id), tale, showing)
-    masking = Masking(*(one.person.contact for one in tale.stories), reveal=showing.reveal)
-    written = masking(report(agent_id, found.results))
-    if path:
-        as_json = path.suffix == ".json"
-        _write(path, json.dumps(written, ensure_ascii=False, indent=2) if as_json else markdown(written))
+    masking, heard = Masking(*(one.person.contact for one in tale.stories), reveal=showing.reveal), list[Result]()
+    try:
+        await replayed(setup(settings, agent_id), tale, showing, heard)
+    finally:
+        written = masking(report(agent_id, heard))
+        if path and heard:
+            _write(path, written)
     if showing.as_json:
         document(written)
     else:
@@ -164,7 +167,17 @@ async def _nothing(reads: Reads, what: Wanted) -> str:
     return f"{what.topic} has no records of {redact(what.contact)} there: {more}"
 
 
-def _write(path: Path, text: str) -> None:
+def _require_writable(path: Path) -> None:
+    """What stands there stays until there is a new report."""
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        fail(f"--report {path}: {error.strerror}")
+
+
+def _write(path: Path, written: dict[str, Any]) -> None:
+    as_json = path.suffix == ".json"
+    text = json.dumps(written, ensure_ascii=False, indent=2) if as_json else markdown(written)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -44,10 +44,11 @@ class Replayed:
     results: list[Result]
 
 
-async def replayed(setup: Setup, tale: Tale, showing: Showing) -> Replayed:
-    """Raises ChildFailed."""
+async def replayed(setup: Setup, tale: Tale, showing: Showing, results: list[Result] | None = None) -> Replayed:
+    """A list that is given grows meanwhile: it has what was paid for, whatever ends this. Raises ChildFailed."""
+    results = [] if results is None else results
     masking = Masking(*(one.person.contact for one in tale.stories), reveal=showing.reveal)
-    account, results, shown = Account(), list[Result](), list[Result]()
+    account, shown = Account(), list[Result]()
     digest, jobs = hashlib.sha256(), _jobs(setup, tale)
     async with sealed_children(jobs) as children, aclosing(_results(children, setup, tale)) as found:
         progress = Progress("replayed", "turns")

@@ -1,11 +1,12 @@
 """Reading topics from outside any group, and what `hilo explain` finds there, on real Kafka."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from kit.errors import BrokerDown
+from kit.errors import BrokerDown, Misconfigured
 from kit.kafka.broker import client_options, prefixed
 from kit.kafka.dead_letters import Position
 from kit.kafka.outlet import Outlet
@@ -48,11 +49,22 @@ async def test_a_reading_ends_where_the_topic_ended_when_it_began(kafka: KafkaSe
     assert {one.position.topic for one in found} == {CALL_COMPLETED.name}, "without the installation's prefix"
 
 
+async def test_a_topic_that_is_not_there_is_said_at_once(kafka: KafkaSettings) -> None:
+    elsewhere = kafka.model_copy(update={"kafka_topic_prefix": "typo."})
+    async with asyncio.timeout(5), reader(elsewhere) as topic:
+        for asked in (topic.whole(CONTACT_LOG.name), topic.of_key(CONTACT_LOG.name, b"k")):
+            with pytest.raises(
+                Misconfigured, match=r"KAFKA_TOPIC_PREFIX: no topic typo\.contact\.log: .*topics create"
+            ):
+                await asked
+
+
 async def test_what_is_older_is_left_out(kafka: KafkaSettings) -> None:
     await produce(kafka, 3, at_ms=int(NOW.timestamp() * 1000))
     await produce(kafka, 2, at_ms=int(NOW.timestamp() * 1000) + 60_000)
     async with reader(kafka) as topic:
-        for seconds, count in ((0, 5), (30, 2), (90, 0)):
+        before_kafka_s_time = -(NOW.timestamp() + 1)
+        for seconds, count in ((before_kafka_s_time, 5), (0, 5), (30, 2), (90, 0)):
             spans = await topic.whole(CALL_COMPLETED.name, NOW + timedelta(seconds=seconds))
             assert sum(one.count for one in spans) == count
 

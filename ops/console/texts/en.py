@@ -97,6 +97,7 @@ EN = {
     "ask.close.late": "Not closed after 30 s: is the processor running, or did the client write?",
     "ask.close.refused": "Not closed: {reason}",
     "ask.down": "Kafka does not answer: nothing was asked. Try again.",
+    "ask.unsure": "Kafka did not acknowledge it: it may still come. Look at the chat before you repeat it.",
     "ask.gone": "There is no such conversation in the store yet.",
     "mark.waiting": "on its way",
     "mark.sent": "sent",

@@ -97,6 +97,7 @@ ES = {
     "ask.close.late": "Sin cerrar tras 30 s: ¿funciona el processor, o escribió el cliente?",
     "ask.close.refused": "No se cerró: {reason}",
     "ask.down": "Kafka no responde: no se pidió nada. Prueba de nuevo.",
+    "ask.unsure": "Kafka no lo confirmó: aún puede llegar. Mira la conversación antes de repetirlo.",
     "ask.gone": "Esa conversación aún no está en el almacén.",
     "mark.waiting": "en camino",
     "mark.sent": "enviado",

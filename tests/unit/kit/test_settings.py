@@ -86,6 +86,15 @@ def test_every_missing_setting_is_named_at_once(kind: type[ServiceSettings], mis
 
 
 @pytest.mark.usefixtures("_bare")
+def test_a_shell_that_was_told_of_a_sandbox_reads_no_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("KAFKA_TOPIC_PREFIX=prod.\n")
+    assert load(OpsSettings).kafka_topic_prefix == "prod."
+    monkeypatch.setenv("HILO_CLOCK_FILE", "some/sandbox/clock")
+    monkeypatch.setenv("KAFKA_TOPIC_PREFIX", "")
+    assert load(OpsSettings).kafka_topic_prefix == ""
+
+
+@pytest.mark.usefixtures("_bare")
 def test_what_needs_nothing_starts_with_nothing() -> None:
     load(OpsSettings)
 
@@ -176,6 +185,12 @@ def test_lists_and_addresses_are_parsed() -> None:
     assert settings.public_base_url == "https://hooks.example.com/prefix"
     assert masked(settings)["TWILIO_WHATSAPP_NUMBERS"] == "+14155238886,+14155230000"
     assert masked(settings)["API_TOKEN"].count("*") > 10
+
+
+def test_a_password_inside_of_an_address_is_not_shown(complete: pytest.MonkeyPatch) -> None:
+    complete.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ana:sekreto@traces.example.com/v1@x")
+    shown = masked(load(IngressSettings))["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert shown == "https://***@traces.example.com/v1@x"
 
 
 @pytest.mark.parametrize(

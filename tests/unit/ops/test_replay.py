@@ -313,6 +313,13 @@ def test_a_choice_that_means_nothing_is_one_sentence(past: Past, asked: dict[str
         wanted(**given, now=past.clock.now())
 
 
+async def test_what_comes_after_the_time_that_was_asked_for_is_not_missing(past: Past) -> None:
+    for number in range(1, 5):
+        await past.wrote(msg(past, f"hola {number}", number))
+    until = past.clock.now() - timedelta(seconds=4)  # a turn takes three
+    assert [(one.state, one.seq) for one in await past.told(until=until)] == [("same", 1), ("same", 2), ("same", 3)]
+
+
 async def test_offsets_choose_their_records(past: Past) -> None:
     for number in range(1, 5):
         await past.wrote(msg(past, f"hola {number}", number))

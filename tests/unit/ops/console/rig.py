@@ -25,16 +25,18 @@ SETTINGS = ConsoleSettings(console_token=TOKEN, _env_file=None, kafka_bootstrap_
 
 
 class Log:
-    """Stands for the outlet. `away`: nothing is acknowledged."""
+    """Stands for the outlet. `away`: not connected; `unsure`: what is published comes, and is not acknowledged."""
 
     def __init__(self) -> None:
         self.published: list[tuple[str, Envelope[Event]]] = []
-        self.away = False
+        self.away = self.unsure = False
 
     async def publish(self, topic: str, envelope: Envelope[Event], **_: Any) -> None:
         if self.away:
             raise BrokerDown("away")
         self.published.append((topic, envelope))
+        if self.unsure:
+            raise BrokerDown("not acknowledged", sent=True)
 
 
 class Console:

@@ -276,6 +276,21 @@ async def test_with_kafka_away_nothing_is_pending(feed: Feed, world: World, cons
     assert console.desk.pending.of(conversation.id) == []
 
 
+async def test_what_kafka_did_not_acknowledge_is_not_to_be_said_twice(
+    feed: Feed, world: World, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "EFFECT_S", 0.03)
+    await world.handle(("SM1", message("hola")))
+    (conversation,) = await world.reads.conversations(CONTACT)
+    console.log.unsure = True
+    page = Page(feed, conversation.id)
+    async with console.logged_in() as browser:
+        answer = await browser.post(f"/chats/{conversation.id}/say", data={"text": "voy"})
+        assert ('data-state="pending"' in answer.text, answer.headers["x-hilo-asked"]) == (True, "yes")
+        await page.gets("it may still come. Look at the chat before you repeat it.")
+    await page.close()
+
+
 async def test_after_thirty_seconds_it_says_what_is_missing(
     feed: Feed, world: World, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,10 +154,11 @@ async def test_an_inbox_of_ten_thousand_is_paged(clock: FakeClock) -> None:
     assert [one.id for one in board.search("52551 0000042")] == ["conv_42"]
 
 
+@pytest.mark.expects_errors
 async def test_a_store_that_is_slow_is_not_pressed(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reading is a scan for the embedded server, which goes on with it after we have given up."""
     board, pauses = Board(Ten(3), clock), list[float]()  # type: ignore[arg-type]
-    outcomes = iter([StoreDown("slow")] * 7 + [None, StoreDown("slow")])
+    outcomes = iter([StoreDown("slow")] * 7 + [None, ValueError("an unreadable document"), StoreDown("slow")])
 
     async def load() -> None:
         if fault := next(outcomes):
@@ -165,14 +166,14 @@ async def test_a_store_that_is_slow_is_not_pressed(clock: FakeClock, monkeypatch
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
-        if len(pauses) == 9:
+        if len(pauses) == 10:
             raise asyncio.CancelledError
 
     monkeypatch.setattr(board, "load", load)
     monkeypatch.setattr("ops.console.board.asyncio.sleep", sleep)
     with pytest.raises(asyncio.CancelledError):
         await board._keep()
-    assert pauses == [1, 2, 4, 8, 10, 10, 10, boards.AGAIN_S, 1]
+    assert pauses == [1, 2, 4, 8, 10, 10, 10, boards.AGAIN_S, 10, 1]
 
 
 async def test_what_changes_while_it_is_read_is_kept(clock: FakeClock) -> None:
