@@ -8,6 +8,7 @@ The list is poorer than the webhook: no button, no place, no name, no user id, a
 """
 
 from collections.abc import Iterable
+from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from janitor.rounds import Rounds
@@ -59,8 +60,9 @@ class Gaps(Rounds):
         now, repaired = self._tools.clock.now(), 0
         for channel in self._channels:
             missing: list[Received] = []
-            async for page in self._twilio.received(channel=channel, since=self._since):
-                missing += await self._unseen([one for one in page if one.at <= now - SETTLED])
+            async with aclosing(self._twilio.received(channel=channel, since=self._since)) as pages:
+                async for page in pages:
+                    missing += await self._unseen([one for one in page if one.at <= now - SETTLED])
             for one in reversed(missing):  # oldest first
                 repaired += await self._repair(one)
         self._since = now - self._overlap

@@ -3,10 +3,13 @@
 Each looks for what breaks it, at most `SHOWN` of it. All are read from indexes that hold only what is open.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
+from janitor.handed import handed_over
 from janitor.rounds import Rounds
 from kit.kafka.lag import Waiting, oldest_waiting
 from kit.logs import get_log
@@ -32,6 +35,8 @@ class World:
     tools: Tools
     waiting: Callable[[str, str], Awaitable[Waiting]]
     """Topic and group → its oldest record that is not settled."""
+    handed: Callable[[datetime, datetime], AsyncGenerator[list[str]]]
+    """Parts that were published for the sender between the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,11 @@ async def _unfinished(world: World) -> list[str]:
 
 
 async def _unsent(world: World) -> list[str]:
-    now = world.tools.clock.now()
-    return await world.reads.unsent_parts(now - 3 * UNFINISHED, now - UNFINISHED, SHOWN)
+    now, unsent = world.tools.clock.now(), list[str]()
+    async with aclosing(world.handed(now - 3 * UNFINISHED, now - UNFINISHED)) as handed:
+        async for parts in handed:
+            unsent += await world.reads.without_row(parts)
+    return unsent[:SHOWN]
 
 
 async def _unread(world: World) -> list[str]:
@@ -76,7 +84,9 @@ async def _late(world: World, topic: str, group: str) -> list[str]:
 INVARIANTS = (
     Invariant("one_open_conversation", "no two open conversations of one contact and channel", _two_open),
     Invariant("turns_are_finished", "a decided turn is stored and published within 5 minutes", _unfinished),
-    Invariant("what_is_decided_is_sent", "a decided part has a row in `sends` within 5 minutes", _unsent),
+    Invariant(
+        "what_is_decided_is_sent", "a part that was handed to the sender has a row in `sends` within 5 minutes", _unsent
+    ),
     Invariant("messages_become_turns", "no record of contact.log waits for longer than 10 minutes", _unread),
     Invariant("parts_are_tried", "no record of message.outbound waits for longer than 10 minutes", _undelivered),
     Invariant("nobody_waits_for_a_person", "no client of a taken-over conversation waits for an hour", _unattended),
@@ -93,7 +103,7 @@ class Invariants(Rounds):
         async def waiting(topic: str, group: str) -> Waiting:
             return await oldest_waiting(settings, topic, group)
 
-        self._world = World(reads, tools, waiting)
+        self._world = World(reads, tools, waiting, partial(handed_over, settings))
 
     async def once(self) -> int:
         """How many are broken. Raises StoreDown, BrokerDown."""

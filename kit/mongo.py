@@ -49,8 +49,7 @@ INDEXES: Mapping[str, Sequence[Index]] = {
         Index("events"),
         Index("slot"),
         Index("rev"),
-        Index("undone_since", unique=False, sparse=True),
-        Index("decided_at", unique=False),
+        Index("undone", sparse=True),
     ),
     "contacts": (Index("rev"), Index("linked_to", unique=False, sparse=True)),
     "conversations": (

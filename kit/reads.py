@@ -1,5 +1,6 @@
 """Reading the stores from outside their writer: commands, the ingress' read routes, the janitor."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,10 +20,11 @@ __all__ = ["Reads"]
 
 OPEN = {"open_key": {"$exists": True}}
 """Answered from the sparse index, which holds open conversations only."""
+UNDONE = {"undone": {"$regex": "^"}}
+"""Any: of comparisons the embedded server answers only this one from an index, and that holds unfinished turns only."""
 # Each field by name: the embedded server takes a projection with `$slice` alone for a choice of that one field.
 SUMMARY: dict[str, Any] = dict.fromkeys(ConversationDocument.model_fields, 1) | {"lines": {"$slice": -1}}
 del SUMMARY["id"]
-AT_ONCE = 1000  # ids in one question: minutes of a large installation have a hundred thousand
 MANY = 20_000  # documents in one answer: the embedded server pays for each further one as for the first
 
 
@@ -157,25 +159,15 @@ class Reads:
     async def unfinished_turns(self, before: datetime, limit: int) -> list[str]:
         """Ids of turns that were decided before, and not all that follows from them is stored and published."""
         with store_errors():
-            cursor = self._database.turns.find({"undone_since": {"$lt": before}}, {"_id": 1}).limit(limit)
-            return [one["_id"] async for one in cursor]
+            cursor = self._database.turns.find(UNDONE, {"undone": 1}, batch_size=MANY).limit(MANY)
+            undone = sorted([one["undone"].partition("#") async for one in cursor])
+        return [turn for since, _, turn in undone if datetime.fromisoformat(since) < before][:limit]
 
-    async def unsent_parts(self, after: datetime, before: datetime, limit: int) -> list[str]:
-        """Ids of parts that were decided between the two, and that the sender has no row for."""
-        between, what = {"decided_at": {"$gte": after, "$lt": before}}, {"outbound.data.parts.send_id": 1}
-        parts: list[str] = []
-        unsent: list[str] = []
+    async def without_row(self, parts: Sequence[str]) -> list[str]:
+        """Those of these parts that the sender has no row for."""
         with store_errors():
-            async for one in self._database.turns.find(between, what, batch_size=MANY):
-                parts += _parts(one)
-                if len(parts) >= AT_ONCE:
-                    unsent += await self._without_row(parts)
-                    parts = []
-            return (unsent + await self._without_row(parts))[:limit]
-
-    async def _without_row(self, parts: list[str]) -> list[str]:
-        cursor = self._database.sends.find({"_id": {"$in": parts}}, {"_id": 1}, batch_size=MANY)
-        known = {one["_id"] async for one in cursor}
+            cursor = self._database.sends.find({"_id": {"$in": list(parts)}}, {"_id": 1}, batch_size=MANY)
+            known = {one["_id"] async for one in cursor}
         return [part for part in parts if part not in known]
 
     async def unattended(self, before: datetime, limit: int) -> list[str]:
@@ -213,9 +205,3 @@ class Reads:
         with store_errors():
             found = await self._database.sends.find({"contact": contact}).to_list(None)
         return sorted((SendDocument.from_mongo(one) for one in found), key=lambda one: (one.seq, one.id))
-
-
-def _parts(turn: dict[str, Any]) -> list[str]:
-    """Ids of what a turn shows, from a projection of it; fences and erasures show nothing."""
-    sent = (event.get("data", {}) for event in turn.get("outbound", ()))
-    return [part["send_id"] for data in sent for part in data.get("parts", ())]

@@ -5,7 +5,7 @@ The package's own client is not used for this: its async side ignores timeouts a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -116,7 +116,7 @@ class Twilio:
         except (KeyError, TypeError, ValueError):
             raise NoAnswer("the list is cut, or no list", sent=True) from None
 
-    async def received(self, *, channel: str, since: datetime) -> AsyncIterator[list[Received]]:
+    async def received(self, *, channel: str, since: datetime) -> AsyncGenerator[list[Received]]:
         """What clients wrote to `channel` since then, newest first, a page at a time. Raises TwilioDown."""
         since_text = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         params: dict[str, str] | None = {"To": to_wire(channel), "DateSent>": since_text, "PageSize": str(PAGE)}

@@ -25,7 +25,7 @@ MEDIA = typer.Option(
     help="Also fetch what they sent from Twilio into this folder: pictures, sounds, files.",
 )
 
-OURS = {"rev", "slot", "open_key", "lease_until", "due", "undone_since", "trace", "body_hash"}
+OURS = {"rev", "slot", "open_key", "lease_until", "due", "undone", "trace", "body_hash"}
 """How we keep them, not what we know of a person."""
 IN_OTHERS = {"contact_after", "conversation_after", "messages", "call"}
 """Of a turn: copies of what stands elsewhere in the document."""

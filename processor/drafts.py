@@ -105,7 +105,7 @@ def turn(run: Run, state: State, draft: Draft) -> TurnDocument:
         notices=list(draft.notices),
         decided_at=run.now,
         trace=run.trace,
-        undone_since=run.now,
+        undone=f"{run.now.isoformat()}#{run.turn_id}",
         rev=f"{run.turn_id}#decided",
     )
 

@@ -124,7 +124,7 @@ class Repository:
         with store_errors():
             result = await self._database.turns.update_one(
                 {"rev": f"{turn.id}#decided"},
-                {"$set": {"done": True, "rev": f"{turn.id}#done"}, "$unset": {"undone_since": ""}},
+                {"$set": {"done": True, "rev": f"{turn.id}#done"}, "$unset": {"undone": ""}},
             )
             if not result.modified_count and await self._database.turns.find_one({"rev": f"{turn.id}#erased"}):
                 await self._take_back(turn)

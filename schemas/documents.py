@@ -167,7 +167,7 @@ class TurnDocument(Document):
     decided_at: datetime
     trace: dict[str, str] = {}
     done: bool = False
-    undone_since: datetime | None = Field(default=None, description="gone once it is done: what stays is overdue")
+    undone: str | None = Field(default=None, description="time#id, gone once it is done: what stays is overdue")
     rev: str = ""
 
 

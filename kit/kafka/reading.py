@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -76,6 +76,12 @@ class Reader:
     async def whole(self, topic: str, since: datetime | None = None) -> list[Span]:
         """What the topic holds now, or only what came at `since` or later."""
         return await self._spans(await self._partitions(topic), since)
+
+    async def between(self, topic: str, since: datetime, until: datetime) -> list[Span]:
+        """What came at `since` or later, and before `until`."""
+        partitions = await self._partitions(topic)
+        ends = {one.partition: one.begin for one in await self._spans(partitions, until)}
+        return [replace(one, end=ends[one.partition]) for one in await self._spans(partitions, since)]
 
     async def of_key(self, topic: str, key: bytes, since: datetime | None = None) -> list[Span]:
         """The one partition in which our own producers put this key."""

@@ -1,13 +1,14 @@
 """What must always be true: each is shown broken once, and found; and nothing is found where nothing is broken."""
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from janitor import handed
 from janitor.invariants import INVARIANTS, Invariants, World
-from kit import reads
 from kit.kafka.lag import Waiting, oldest_waiting
 from kit.kafka.outlet import Outlet
 from kit.mongo import Database
@@ -15,10 +16,13 @@ from kit.reads import Reads
 from kit.service import Tools
 from kit.settings import KafkaSettings
 from processor import drafts
+from processor.conversation import State
 from processor.repository import Repository
 from schemas.attributes import Envelope
+from schemas.contact import Contact
 from schemas.documents import HistoryLine
-from schemas.topics import CONTACT_LOG
+from schemas.events import FenceRaised, SendRequested
+from schemas.topics import CONTACT_LOG, MESSAGE_OUTBOUND
 from tests.conftest import FakeClock
 from tests.unit.processor.states import CHANNEL, CONTACT, contact, conversation, message, run, state
 
@@ -38,14 +42,6 @@ async def half_a_turn(database: Database, now: datetime) -> None:
     await Repository(database).decide(drafts.turn(work, state(), drafts.Draft("ignored", contact())))
 
 
-async def a_part_nobody_sends(database: Database, now: datetime) -> None:
-    work = run(message(), at=now - timedelta(minutes=7))
-    draft = drafts.show(work, state(), drafts.Draft("replied", contact(), conversation()), "reply", ["hola"])
-    turn = drafts.turn(work, state(), draft)
-    await Repository(database).decide(turn)
-    await Repository(database).mark_done(turn)
-
-
 async def a_client_who_waits(database: Database, now: datetime) -> None:
     line = HistoryLine(role="client", text="¿hay alguien?", at=now, id="e1")
     late = now - timedelta(minutes=61)
@@ -57,7 +53,6 @@ async def a_client_who_waits(database: Database, now: datetime) -> None:
 BREAKS: dict[str, Break] = {
     "one_open_conversation": two_open,
     "turns_are_finished": half_a_turn,
-    "what_is_decided_is_sent": a_part_nobody_sends,
     "nobody_waits_for_a_person": a_client_who_waits,
 }
 
@@ -66,9 +61,14 @@ async def nothing(_topic: str, _group: str) -> Waiting:
     return Waiting()
 
 
+async def nobody(_since: datetime, _until: datetime) -> AsyncGenerator[list[str]]:
+    for _ in ():
+        yield []
+
+
 @pytest.mark.parametrize("name", BREAKS)
 async def test_what_is_broken_is_found(database: Database, tools: Tools, clock: FakeClock, name: str) -> None:
-    world = World(Reads(database), tools, nothing)
+    world = World(Reads(database), tools, nothing, nobody)
     assert await NAMES[name].broken(world) == []
     await BREAKS[name](database, clock.now())
     found = await NAMES[name].broken(world)
@@ -76,19 +76,45 @@ async def test_what_is_broken_is_found(database: Database, tools: Tools, clock: 
     assert CONTACT not in found[0]
 
 
+async def test_a_turn_that_is_done_or_young_is_not_unfinished(database: Database, clock: FakeClock) -> None:
+    repository, turns = Repository(database), []
+    for number, minutes in enumerate((4, 6, 7)):
+        work = run(message(), at=clock.now() - timedelta(minutes=minutes), ids=(f"e{number}",))
+        before = State(contact(seq=number))
+        turns.append(drafts.turn(work, before, drafts.Draft("ignored", contact())))
+        await repository.decide(turns[-1])
+    await repository.mark_done(turns[1])
+    found = await Reads(database).unfinished_turns(clock.now() - timedelta(minutes=5), 9)
+    assert found == [turns[2].id]
+
+
 async def test_of_many_parts_those_without_a_row_are_found(
-    database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    tools: Tools,
+    clock: FakeClock,
+    kafka: KafkaSettings,
+    outlet: Outlet,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reads, "AT_ONCE", 2)
-    names = [f"turn_{number}-1" for number in range(7)]
-    at = clock.now() - timedelta(minutes=7)
-    for number, name in enumerate(names):
-        outbound = [{"data": {"seq": 1}}, {"data": {"parts": [{"send_id": name}], "to": "x"}}]
-        turn = {"_id": name, "slot": name, "rev": name, "events": [name], "decided_at": at, "outbound": outbound}
-        await database.turns.insert_one(turn)
+    """By the time Kafka gave them: of ten minutes, five minutes ago."""
+    monkeypatch.setattr(handed, "AT_ONCE", 2)
+    for number in range(7):
+        work = run(message(), at=clock.now(), ids=(f"e{number}",))
+        draft = drafts.show(work, state(), drafts.Draft("replied", contact(), conversation()), "reply", ["hola"])
+        (sent,) = drafts.turn(work, state(), draft).outbound
+        request = SendRequested.model_validate(sent.data)
+        await outlet.publish(
+            MESSAGE_OUTBOUND.name, Envelope(sent.id, "hilo/test", clock.now(), Contact(CONTACT), request)
+        )
         if number not in {3, 6}:
-            await database.sends.insert_one({"_id": name, "rev": name})
-    assert sorted(await Reads(database).unsent_parts(at, clock.now(), 5)) == ["turn_3-1", "turn_6-1"]
+            await database.sends.insert_one({"_id": request.parts[0].send_id, "rev": f"{number}"})
+    fence = FenceRaised(contact=CONTACT, seq=1, turn="turn_x", reason="takeover", by="Marta")
+    await outlet.publish(MESSAGE_OUTBOUND.name, Envelope("f1", "hilo/test", clock.now(), Contact(CONTACT), fence))
+    looked = World(Reads(database), tools, nothing, partial(handed.handed_over, kafka))
+    clock.advance((datetime.now(UTC) - clock.now()).total_seconds())  # Kafka's time is the machine's
+    for minutes, count in ((4, 0), (3, 2), (7, 2), (4, 0)):
+        clock.advance(60 * minutes)
+        assert len(await NAMES["what_is_decided_is_sent"].broken(looked)) == count
 
 
 @pytest.mark.parametrize("name", ["messages_become_turns", "parts_are_tried"])
@@ -100,12 +126,12 @@ async def test_a_record_that_waits_too_long(
         return Waiting(3, clock.now() - timedelta(minutes=minutes))
 
     rows: Any = None
-    assert bool(await NAMES[name].broken(World(rows, tools, waiting))) is broken
+    assert bool(await NAMES[name].broken(World(rows, tools, waiting, nobody))) is broken
 
 
 async def test_a_story_that_ends_well_breaks_nothing(database: Database, tools: Tools, clock: FakeClock) -> None:
     await database.conversations.insert_one(conversation(last_message_at=clock.now()).to_mongo())
-    world = World(Reads(database), tools, nothing)
+    world = World(Reads(database), tools, nothing, nobody)
     assert [await one.broken(world) for one in INVARIANTS] == [[] for _ in INVARIANTS]
 
 

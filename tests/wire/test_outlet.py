@@ -139,6 +139,7 @@ async def test_a_record_of_one_mebibyte_fits_into_the_dead_letters_with_its_head
     assert len((await records(kafka, DEAD_LETTERS.name))[0].value or b"") == 1024 * 1024
 
 
+@pytest.mark.expects_errors  # a burial is one
 async def test_what_is_too_large_even_for_a_dead_letter_is_buried_in_part(
     outlet: Outlet, kafka: KafkaSettings, tools: Tools
 ) -> None:
