@@ -15,6 +15,7 @@ from kit.errors import BrokerDown, StoreDown
 from kit.ids import call_id
 from kit.kafka.lag import GroupLag, lags
 from kit.kafka.outlet import Outlet
+from kit.kafka.refusal import UNREACHED
 from kit.logs import get_log
 from kit.reads import Reads
 from kit.service import Tools
@@ -108,7 +109,7 @@ class Api:
         """Per topic: records kept, completed by our group, waiting."""
         try:
             return await lags(self._settings)
-        except BrokerDown:
+        except UNREACHED:
             raise Problem(503, "Kafka is away: try again") from None
 
 

@@ -23,11 +23,13 @@ __all__ = [
     "ServiceSettings",
     "TwilioSettings",
     "Url",
+    "env_file",
+    "in_sandbox",
     "load",
     "masked",
 ]
 
-IN_ADDRESS = re.compile(r"//[^/\s@]+@")
+IN_ADDRESS = re.compile(r"//[^/\s]+@")
 """A user, and perhaps a password."""
 S = TypeVar("S", bound="ServiceSettings")
 V = TypeVar("V")
@@ -92,7 +94,6 @@ class ServiceSettings(BaseSettings):
     """What every service has."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
         env_ignore_empty=True,  # `NAME=` means not set: an empty secret would sign anybody's webhooks
         extra="ignore",
         case_sensitive=False,
@@ -156,14 +157,21 @@ class TwilioSettings(ServiceSettings):
 
 
 def load(kind: type[S]) -> S:
-    """Read `kind` from the environment. Raises Misconfigured, which names every wrong setting at once.
-
-    A shell that was told of a sandbox does not read `.env`: a real account's settings must not mix with it.
-    """
+    """Read `kind` from the environment. Raises Misconfigured, which names every wrong setting at once."""
     try:
-        return kind(_env_file=None) if os.environ.get("HILO_CLOCK_FILE") else kind()
+        return kind(_env_file=env_file())
     except ValidationError as error:
         raise Misconfigured([_fault(kind, fault) for fault in error.errors()]) from None
+
+
+def in_sandbox() -> bool:
+    """Whether this shell, or this process, was told of a sandbox."""
+    return bool(os.environ.get("HILO_CLOCK_FILE"))
+
+
+def env_file() -> str | None:
+    """None in a sandbox: a real account's settings must not mix with it."""
+    return None if in_sandbox() else ".env"
 
 
 def _fault(kind: type[BaseSettings], fault: Any) -> str:

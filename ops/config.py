@@ -6,7 +6,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from kit.errors import Misconfigured
-from kit.settings import ServiceSettings, load, masked
+from kit.settings import env_file, load, masked
 from ops.output import JSON, document, runs, table
 from ops.settings import service_settings
 
@@ -37,9 +37,9 @@ async def config(as_json: bool = JSON) -> None:
 
 
 def _origin(name: str) -> str:
-    file = ServiceSettings.model_config.get("env_file")
+    file = env_file()
     if os.environ.get(name):
         return "environment"
-    if isinstance(file, str) and Path(file).exists() and name in dotenv_values(file):
+    if file and Path(file).exists() and name in dotenv_values(file):
         return file
     return "default"

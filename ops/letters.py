@@ -166,7 +166,7 @@ class Undertaker:
         """Why it would do nothing to put this one back; empty if it may do something."""
         if letter.origin.topic not in REDRIVABLE:
             return f"it came from {letter.origin.topic or 'nobody knows where'}, which is no topic"
-        if letter.cut:
+        if letter.cut is not None:
             return f"of its {letter.cut} bytes only the beginning is kept: who published it has to send less"
         event = _event_id(letter)
         if letter.origin.topic != CONTACT_LOG.name or not event:

@@ -43,6 +43,7 @@ def listed(case: Case) -> Json:
         "fate": case.fate,
         "detail": escaped(letter.detail),
         "bytes": case.size,
+        "cut_from": letter.cut,
     }
 
 

@@ -1,7 +1,7 @@
 """From the client's words to an answer: wait for the end of the thought, ask, and drop what became stale meanwhile."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, Protocol
 
 from kit.clock import Clock
@@ -22,10 +22,9 @@ A_WHILE_S = 3600.0  # longer than any agent is waited for
 class Discarded(Exception):
     """Nothing may be said any more: something that silences the bot waits behind."""
 
-    def __init__(self, why: Stop, by: Delivery) -> None:
+    def __init__(self, why: Stop) -> None:
         super().__init__(why)
         self.why = why
-        self.by = by
 
 
 class Thought(Protocol):
@@ -34,6 +33,8 @@ class Thought(Protocol):
     lane: LaneRun[Delivery]
     stale: list[dict[str, Any]]
     """Drafts that were thrown away."""
+    undecided: Callable[[Sequence[Delivery]], Awaitable[list[Delivery]]]
+    """Those of some records that no turn has."""
     settled: set[str]
     """Event ids of records behind that are copies of what is decided already: they silence nobody now."""
 
@@ -54,11 +55,18 @@ class Thought(Protocol):
         ...
 
 
-def require_welcome(thought: Thought) -> None:
-    """Raises Discarded where something waits behind the run that makes its answer unwelcome."""
+async def require_welcome(thought: Thought) -> None:
+    """Raises Discarded where something waits behind the run that makes its answer unwelcome.
+
+    A copy of what is decided already does not: gap repair makes some, behind whatever came meanwhile.
+    """
     for delivery in thought.lane.behind:
         if (why := _stops(delivery)) and delivery.envelope.id not in thought.settled:
-            raise Discarded(why, delivery)
+            if await thought.undecided([delivery]):
+                raise Discarded(why)
+            thought.settled.add(delivery.envelope.id)
+            return await require_welcome(thought)  # others may have come meanwhile
+    return None
 
 
 def _stops(delivery: Delivery) -> Stop | None:
@@ -128,7 +136,7 @@ class Answering:
         began, before = self._clock.monotonic(), waited_s
         while (left := self._left(thought, self._patience(thought, before).ask_s)) > 0:
             more = await thought.lane.linger(left)
-            require_welcome(thought)
+            await require_welcome(thought)
             if not more:
                 break
             if await thought.take():
@@ -159,7 +167,7 @@ class Answering:
         return False
 
     async def _stale(self, thought: Thought, progress: Progress) -> bool:
-        require_welcome(thought)
+        await require_welcome(thought)
         if not (thought.lane.behind and self._may_still_change(thought, progress)) or not await thought.take():
             return False
         thought.stale.append({"at": self._clock.now(), "bubbles": len(thought.bubbles)})

@@ -29,7 +29,7 @@ def called(run: Run, state: State, call: CallDocument, policy: Policy) -> Draft:
         }
     )
     conversation = state.conversation and rules.joined(state.conversation, call)
-    if rules.silent(contact, conversation):
+    if rules.silent(contact):
         return Draft("stored", contact, conversation, call)
     if conversation and conversation.client_wrote:
         return Draft("joined", contact, conversation, call)

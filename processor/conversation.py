@@ -41,6 +41,7 @@ __all__ = [
     "seen",
     "shown",
     "silent",
+    "windows",
     "wrote",
 ]
 
@@ -80,9 +81,9 @@ def moved(conversation: ConversationDocument, action: str) -> ConversationDocume
     return conversation.model_copy(update={"status": next_status(conversation.status, action) or conversation.status})
 
 
-def silent(contact: ContactDocument, conversation: ConversationDocument | None) -> bool:
+def silent(contact: ContactDocument) -> bool:
     """Whether the bot may not speak: the client said so, or a person has taken over."""
-    return contact.opted_out or contact.escalated or (conversation is not None and conversation.status == "escalated")
+    return contact.opted_out or contact.escalated
 
 
 def opened(
@@ -186,6 +187,7 @@ def seen(contact: ContactDocument, event: MessageReceived) -> ContactDocument:
             "channel": event.channel,
             "windows": windows(contact, event),
             "user_id": event.user_id or contact.user_id,
+            "user_ids": list(dict.fromkeys([*contact.user_ids, *filter(None, [event.user_id])])),
             "refused": None,
         }
     )

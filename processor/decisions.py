@@ -47,7 +47,7 @@ def received(
     lines = conversation.lines
     conversation, stored = rules.wrote(conversation, [(one.id, one.data) for one in messages], said or {})
     draft = replace(draft, conversation=conversation, messages=stored)
-    if rules.silent(draft.contact, conversation):
+    if rules.silent(draft.contact):
         return replace(draft, outcome="stored")
     return guards.checked(run, state, draft, lines, policy)
 
@@ -97,7 +97,7 @@ def buried(run: Run, state: State, policy: Policy) -> Draft:
     known = {"address": event.address, "channel": event.channel, "windows": rules.windows(state.contact, event)}
     draft = Draft("buried", state.contact.model_copy(update=known))
     draft = opened(run, state, draft, event.channel, source="inbound", phone=event.address)
-    if rules.silent(draft.contact, draft.conversation):
+    if rules.silent(draft.contact):
         return draft
     error = AgentUnavailableError(0, "the message could not be handled; it is in dead.letters")
     return replace(apologised(run, state, draft, error, policy), outcome="buried")

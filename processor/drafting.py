@@ -138,7 +138,7 @@ class Drafting:
             return run, draft
         if talk.unheard:
             return run, decisions.write_instead(run, state, draft, self._policy)
-        draft = await self._answered(talk, undecided)
+        draft = await self._answered(talk)
         return talk.run, draft  # in this order: the run has grown meanwhile
 
     async def _handed_back(
@@ -151,29 +151,24 @@ class Drafting:
         draft = takeover.handed_back(state, event, look.unseen)
         if not draft.must_answer:
             return draft
-        return await self._answered(Resumed(lane, run, state, draft, self._policy, look), undecided)
+        return await self._answered(Resumed(lane, run, state, draft, self._policy, look, undecided))
 
-    async def _answered(self, talk: Talk | Resumed, undecided: Undecided) -> Draft:
+    async def _answered(self, talk: Talk | Resumed) -> Draft:
         if self._presence and isinstance(talk, Talk):
             self._presence.show(talk.messages[-1].data)
-        while True:
-            try:
-                return await self._spoken(talk)
-            except Discarded as stop:
-                if await undecided([stop.by]):
-                    return decisions.discarded(talk.draft, stop.why)
-                talk.settled.add(stop.by.envelope.id)  # a copy, as gap repair makes them: it had its effect long ago
-
-    async def _spoken(self, talk: Talk | Resumed) -> Draft:
-        """Raises Discarded."""
         try:
             answer = await self._answering.answer(talk)
+        except Discarded as stop:
+            return decisions.discarded(talk.draft, stop.why)
         except AgentUnavailableError as error:
-            return self._failed(talk, error)
+            return await self._failed(talk, error)
         return decisions.answered(talk.run, talk.state, self._drafted(talk), answer, self._policy)
 
-    def _failed(self, talk: Talk | Resumed, error: AgentUnavailableError) -> Draft:
-        require_welcome(talk)
+    async def _failed(self, talk: Talk | Resumed, error: AgentUnavailableError) -> Draft:
+        try:
+            await require_welcome(talk)
+        except Discarded as stop:
+            return decisions.discarded(talk.draft, stop.why)
         draft = self._drafted(talk)
         if error.kind != "blocked":
             return decisions.apologised(talk.run, talk.state, draft, error, self._policy)

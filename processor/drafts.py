@@ -115,12 +115,15 @@ def opened(
 ) -> Draft:
     """With the open conversation, or a new one that knows its former; the main backend is told of a new one.
 
-    Either is a person's while the contact is, whichever conversation it was taken over in, or under which name.
+    Either is a person's as long as the contact is: one hand-back ends it, on whichever number or under whichever name
+    it began.
     """
     if state.conversation:
+        status = state.conversation.status
         draft = replace(draft, conversation=state.conversation)
-        aside = draft.contact.escalated and draft.opened.status == "active"
-        return escalated(run, draft, "still taken over") if aside else draft
+        if draft.contact.escalated:
+            return escalated(run, draft, "still taken over") if status == "active" else draft
+        return replace(draft, conversation=rules.moved(state.conversation, "hand_back"))
     conversation = rules.opened(run.contact, channel, run.events[0].id, source=source, phone=phone, at=run.now)
     conversation = rules.remembering(conversation, state.former)
     known = {**draft.contact.last_conversations, channel: conversation.id}

@@ -12,12 +12,13 @@ from kit.kafka.delivery import Delivery
 from kit.kafka.outlet import Outlet
 from kit.logs import get_log
 from processor.repository import Repository
+from schemas.attributes import Envelope
 from schemas.contact import Contact, UnusableAddress, canonical, parse_address
 from schemas.documents import ContactDocument
-from schemas.events import CloseRequested, MessageReceived
+from schemas.events import CloseRequested, Event, MessageReceived
 from schemas.topics import CONTACT_LOG
 
-__all__ = ["Links", "seen_as"]
+__all__ = ["Links", "seen_as", "unknown"]
 
 
 class Links:
@@ -43,14 +44,15 @@ class Links:
         return True
 
     async def learn(
-        self, contact: ContactDocument, fresh: Sequence[Delivery], others: Sequence[ContactDocument]
+        self, contact: ContactDocument, records: Sequence[Envelope[Event]], others: Sequence[ContactDocument]
     ) -> ContactDocument:
-        """Keep a link that the contact does not know yet. The turn that follows remembers the id with the contact.
+        """Keep links that the contact does not know yet. The turn that follows remembers the ids with the contact.
 
         `others` is what is stored under the ids: what silences the bot for a person does so under each of their names.
+        Whatever undoes it later counts for all of them: from the link on their records are one story.
         """
-        new = set(seen_as(fresh)) - {_canonical(contact.user_id or "")}
-        for user_id in new:
+        new = unknown(contact, records)
+        for user_id in sorted(new):
             await self._repository.link(user_id, contact.id)
         silenced = [one for one in others if one.id in new]
         silent = {
@@ -60,12 +62,17 @@ class Links:
         return contact.model_copy(update=silent) if silenced else contact
 
 
-def seen_as(fresh: Sequence[Delivery]) -> list[str]:
+def seen_as(records: Sequence[Envelope[Event]]) -> list[str]:
     """The user ids that come with these records of a number."""
-    if not fresh[0].envelope.contact.startswith("+"):
+    if not records[0].contact.startswith("+"):
         return []
-    events = [one.envelope.data for one in fresh]
-    return sorted({_canonical(one.user_id or "") for one in events if isinstance(one, MessageReceived)} - {""})
+    messages = [one.data for one in records if isinstance(one.data, MessageReceived)]
+    return sorted({_canonical(one.user_id or "") for one in messages} - {""})
+
+
+def unknown(contact: ContactDocument, records: Sequence[Envelope[Event]]) -> set[str]:
+    """Those of the ids that come with these records which no turn of the contact has seen."""
+    return set(seen_as(records)) - {_canonical(one) for one in (*contact.user_ids, contact.user_id or "")}
 
 
 def _canonical(user_id: str) -> str:

@@ -45,18 +45,22 @@ class Repository:
         return (await self.person(contact, ()))[0]
 
     async def person(self, contact: str, names: Sequence[str]) -> tuple[ContactDocument, list[ContactDocument]]:
-        """The contact, and what is stored under other `names` of theirs.
+        """The contact, and what is stored under other `names` of theirs, unless that story went on elsewhere.
 
         Somebody unknown may have been erased: their story goes on at its place, above the fence. One look for all, in
         the order of their ids: `erase` writes the tombstone first, so it has to be read last.
         """
-        stone = ids.erased_id(contact)
+        stone, links = ids.erased_id(contact), {name: f"link_{name}" for name in names}
+        wanted = [contact, stone, *links, *links.values()]
         with store_errors():
-            cursor = self._database.contacts.find({"_id": {"$in": [contact, stone, *names]}}).sort("_id", 1)
-            found = {one["_id"]: ContactDocument.from_mongo(one) async for one in cursor}
-        place = found[stone].seq if stone in found else 0
-        known = found.get(contact) or ContactDocument(id=contact, seq=place, fence=place)
-        return known, [found[one] for one in names if one in found]
+            cursor = self._database.contacts.find({"_id": {"$in": wanted}}).sort("_id", 1)
+            found = {one["_id"]: one async for one in cursor}
+        here = [name for name, link in links.items() if link not in found or found[link]["linked_to"] == contact]
+        others = [ContactDocument.from_mongo(found[name]) for name in here if name in found]
+        if contact in found:
+            return ContactDocument.from_mongo(found[contact]), others
+        place = found[stone]["seq"] if stone in found else 0
+        return ContactDocument(id=contact, seq=place, fence=place), others
 
     async def open_conversation(self, contact: str, channel: str) -> ConversationDocument | None:
         with store_errors():

@@ -59,7 +59,7 @@ class Talk:
         self._fresh = list(fresh)
         self._policy = policy
         self._run_of = run_of
-        self._undecided = undecided
+        self.undecided = undecided
         self._hear = hear
         self._look = look
 
@@ -90,7 +90,7 @@ class Talk:
         if not self.lane.take():
             return False
         known = {one.envelope.id for one in self._fresh}
-        fresh = [one for one in await self._undecided(self.lane.records) if one.envelope.id not in known]
+        fresh = [one for one in await self.undecided(self.lane.records) if one.envelope.id not in known]
         self._fresh += fresh
         await self._hear([cast("Envelope[MessageReceived]", one.envelope) for one in fresh])
         return bool(fresh)
@@ -120,12 +120,20 @@ class Resumed:
     habit = Habit.UNKNOWN
 
     def __init__(
-        self, lane: LaneRun[Delivery], run: Run, state: State, draft: Draft, policy: Policy, look: Look
+        self,
+        lane: LaneRun[Delivery],
+        run: Run,
+        state: State,
+        draft: Draft,
+        policy: Policy,
+        look: Look,
+        undecided: Fresh,
     ) -> None:
         self.lane = lane
         self.run = run
         self.state = state
         self.draft = draft
+        self.undecided = undecided
         self.stale: list[dict[str, Any]] = []
         self.settled: set[str] = set()
         self.asked: Question | None = None

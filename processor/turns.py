@@ -15,7 +15,7 @@ from kit.tracing import origin
 from processor import decisions, drafts, optout
 from processor.drafting import Drafting
 from processor.drafts import Policy, Run
-from processor.identity import Links, seen_as
+from processor.identity import Links, seen_as, unknown
 from processor.repository import AlreadyDecided, Repository
 from processor.stages import Stages
 from schemas.attributes import Envelope
@@ -72,11 +72,13 @@ class TurnHandler:
         while fresh := await self._undecided([one for one in lane.records if one.envelope.id not in ended]):
             if await self._links.forwarded(fresh):
                 return
-            contact, others = await self._standing(fresh[0], seen_as(fresh))
-            contact = await self._links.learn(contact, fresh, others)
+            contact = await self._known(fresh)
             fresh = fresh[:1] if contact.opted_out else fresh  # each may be the one that says yes
             state = await self._repository.state(contact, self._channel(fresh[0], contact.channel))
             run, draft = await self._drafting.draft(lane, fresh, state, self._run, self._undecided)
+            if unknown(contact, run.events) - set(seen_as(_envelopes(fresh))):
+                self._drafting.drop(draft)  # a bubble that joined shows another name of theirs: with it from the start
+                continue
             turn = drafts.turn(run, state, draft)
             try:
                 with self._stages("decide"):
@@ -109,7 +111,7 @@ class TurnHandler:
 
     async def _apologise(self, record: Delivery) -> None:
         while fresh := await self._undecided([record]):
-            contact, _ = await self._standing(fresh[0])
+            contact = await self._known(fresh)
             state = await self._repository.state(contact, self._channel(record, contact.channel))
             run = self._run(fresh)
             turn = drafts.turn(run, state, decisions.buried(run, state, self._policy))
@@ -117,18 +119,14 @@ class TurnHandler:
                 await self._repository.decide(turn)
                 await self._finish(turn)
 
-    async def _standing(
-        self, record: Delivery, names: Sequence[str] = ()
-    ) -> tuple[ContactDocument, list[ContactDocument]]:
-        """The contact as its last turn left it, once what somebody decided and did not live to finish is finished.
-
-        And what is stored under other `names` of theirs.
-        """
+    async def _known(self, fresh: Sequence[Delivery]) -> ContactDocument:
+        """The contact as its last turn left it, once what somebody decided and did not live to finish is finished."""
+        records = _envelopes(fresh)
         while True:
-            contact, others = await self._repository.person(record.envelope.contact, names)
+            contact, others = await self._repository.person(records[0].contact, seen_as(records))
             older = await self._repository.turn_at(f"{contact.id}#{contact.seq + 1}")
             if older is None:
-                return contact, others
+                return await self._links.learn(contact, records, others)
             await self._finish(older)
 
     async def _undecided(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
@@ -172,7 +170,7 @@ class TurnHandler:
     def _run(self, fresh: Sequence[Delivery]) -> Run:
         return Run(
             contact=fresh[0].envelope.contact,
-            events=[one.envelope for one in fresh],
+            events=_envelopes(fresh),
             positions=[str(one.position) for one in fresh],
             now=self._tools.clock.now(),
             trace=origin(),
@@ -196,6 +194,10 @@ class TurnHandler:
             stale=len(turn.superseded),
             seconds=round(seconds, 3),
         )
+
+
+def _envelopes(fresh: Sequence[Delivery]) -> list[Envelope[Event]]:
+    return [one.envelope for one in fresh]
 
 
 def _require_somebody(record: Delivery) -> None:

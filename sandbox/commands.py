@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from kit.settings import in_sandbox
 from sandbox.app import Sandbox
 from sandbox.demo import Demo, report
 from sandbox.layout import Layout, Ports, state_file
@@ -83,7 +84,7 @@ async def _sandbox(
 
 def _given() -> dict[str, str | None]:
     """Servers to use. In a shell that was told of another sandbox they are that one's: the groups would mix."""
-    shell = {} if "HILO_CLOCK_FILE" in os.environ else os.environ
+    shell = {} if in_sandbox() else os.environ
     return {"kafka": shell.get("KAFKA_BOOTSTRAP_SERVERS"), "mongo": shell.get("MONGODB_URI")}
 
 

@@ -67,6 +67,7 @@ class ContactDocument(Document):
     last_call: str | None = None
     last_conversations: dict[str, str] = Field(default={}, description="channel → the newest conversation there")
     user_id: str | None = Field(default=None, description="business-scoped user id, once seen together with the number")
+    user_ids: list[str] = Field(default=[], description="all of them: a portfolio of numbers has one each")
     turns_left: float | None = Field(default=None, description="of the hourly budget; none: never used")
     turns_left_at: datetime | None = None
     throttled: bool = Field(default=False, description="the last turn was not answered: a loop, or over its budget")

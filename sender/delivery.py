@@ -1,6 +1,7 @@
 """The sender's handler: every part shown once, in order, or a notice that says why not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from kit.errors import Wait
@@ -14,7 +15,7 @@ from sender.debts import Debts
 from sender.effects import FINAL, RANK, EffectLedger, Glance, failed
 from sender.fences import Fences
 from sender.inquiry import why_not
-from sender.posting import Poster
+from sender.posting import HALTED_S, Poster
 from sender.window import Content, content, fallback
 
 __all__ = ["DeliveryHandler"]
@@ -63,12 +64,12 @@ class DeliveryHandler:
     async def _deliver(self, request: SendRequested, behind: int) -> None:
         names = [part.send_id for part in request.parts]
         glance = await self._paid(request, [*names, request.follows or ""], behind)
-        fence = max(behind, glance.fence)
+        glance = replace(glance, fence=max(behind, glance.fence))
         before = glance.rows.get(request.follows or "")
         former: SendDocument | None = None
         for number, part in enumerate(request.parts):
             send = glance.rows.get(part.send_id) or self._new(request, part)
-            send = await self._settled(request, part, send, former, fence, former or before)
+            send = await self._settled(request, part, send, former, glance, former or before)
             if send.state != "accepted" or failed(send):
                 rest = [glance.rows.get(one.send_id) or self._new(request, one) for one in request.parts[number + 1 :]]
                 return await self._stop(rest)
@@ -81,13 +82,13 @@ class DeliveryHandler:
         part: Part,
         send: SendDocument,
         former: SendDocument | None,
-        fence: int,
+        glance: Glance,
         before: SendDocument | None,
     ) -> SendDocument:
         """`former` is the part before in this reply; `before` may be of an earlier one."""
         if send.owed:
-            return await self._debts.settled(send, fence)
-        reason = why_not(send, fence, self._tools.clock.now())
+            return await self._debts.settled(send, glance.fence)
+        reason = why_not(send, glance.fence, self._tools.clock.now())
         if send.rev:
             send = send if send.state in FINAL else await self._poster.inquiry.resolve(send, reason)
             if send.state in FINAL:
@@ -97,7 +98,13 @@ class DeliveryHandler:
         found = Content({}, reason) if reason else self._content(request, part, former)
         if found.reason:
             return await self._poster.withhold(send, found.reason)
+        self._require_no_halt(glance)
         return await self._poster.post(send, found.fields)
+
+    def _require_no_halt(self, glance: Glance) -> None:
+        """Before anything is written: thousands may wait. The last look, immediately before the bytes, is the guard."""
+        if glance.halted_until and self._tools.clock.now() < glance.halted_until:
+            raise Wait("this number sends nothing for now", after=HALTED_S)
 
     def _turn_after(self, before: SendDocument | None) -> None:
         """WhatsApp keeps the order of what it has sent, not of what is queued."""

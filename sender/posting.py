@@ -20,7 +20,7 @@ from sender.pacing import Pacer
 from sender.telling import Teller
 from sender.window import CALLBACK_OVERRIDES, validity
 
-__all__ = ["Poster"]
+__all__ = ["HALTED_S", "Poster"]
 
 POST_S = 10.0  # a POST takes no longer (kit/http): the lease has to last that long when it begins
 CONNECTIONS = 32  # POSTs at once; Twilio's own limit is not published

@@ -1,4 +1,7 @@
-"""Records that could not be used: their bytes, key and headers unchanged, with where they came from and why."""
+"""Records that could not be used: bytes, key and headers unchanged, with where they came from and why.
+
+One that is too large to be sent again is kept with its beginning, without its headers, and says how long it was.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -39,8 +39,8 @@ class Letter:
     """How often it had been put back before this burial."""
     came_from: str | None
     """The letter of its last burial before."""
-    cut: int
-    """Bytes it had where only its beginning could be kept, without its headers; else 0."""
+    cut: int | None
+    """Bytes it had where only its beginning could be kept, without its headers."""
     record: WireRecord
 
     @classmethod
@@ -63,7 +63,7 @@ class Letter:
             attempts=_number(about, "attempts"),
             redrives=_number({"count": _text(headers, f"{REDRIVEN}count")}, "count"),
             came_from=_text(headers, f"{REDRIVEN}from") or None,
-            cut=_number(about, "cut"),
+            cut=_number(about, "cut") if "cut" in about else None,
             record=WireRecord(stored.record.key, stored.record.value, kept),
         )
 

@@ -122,7 +122,7 @@ class Outlet:
         self._metrics.observe("hilo_publish_seconds", self._clock.monotonic() - began, topic=topic)
 
     async def stop(self) -> None:
-        """At most STOP_S seconds; what is not acknowledged by then has failed for its sender."""
+        """At most twice STOP_S seconds; what is not acknowledged by then has failed for its sender."""
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
@@ -131,7 +131,7 @@ class Outlet:
     async def _supervise(self) -> None:
         while True:
             await self._connect()
-            self._trusted = True  # from now on it is an outage
+            self._trust()
             self._broken.clear()
             self._connected.set()
             await self._until_broken()
@@ -175,6 +175,12 @@ class Outlet:
                 self._producer = producer
                 return
 
+    def _trust(self) -> None:
+        """From now on it is an outage: also what a broker said at first, while somebody was setting it up."""
+        if not self._trusted and self._failed and self._failed.done():
+            self._failed = asyncio.get_running_loop().create_future()
+        self._trusted = True
+
     def _refuse(self, why: str | None) -> None:
         if why and not self._trusted:
             self._fail(Misconfigured([why]))
@@ -208,10 +214,10 @@ async def _close(producer: AIOKafkaProducer) -> None:
 
 async def _drop(producer: AIOKafkaProducer) -> None:
     task = producer._sender.sender_task  # noqa: SLF001
-    if task is not None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
     with suppress(KafkaError, OSError, TimeoutError):  # a connection that a first close gave up raises its cancellation
         async with asyncio.timeout(STOP_S):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
             with dropped_requests():
                 await producer.client.close()

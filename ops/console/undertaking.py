@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kit.clock import Clock
-from kit.errors import DependencyDown
+from kit.errors import DependencyDown, Misconfigured
 from kit.kafka.outlet import Outlet
 from kit.kafka.reading import reader
-from kit.kafka.refusal import UNREACHED
 from kit.logs import get_log
 from kit.reads import Reads
 from kit.settings import KafkaSettings
@@ -69,7 +68,7 @@ class Undertaking:
                     await hands.redrive(chosen, RATE, work.done)
                 else:
                     await hands.drop(chosen, because, work.done)
-        except (DependencyDown, *UNREACHED) as error:
+        except (DependencyDown, Misconfigured) as error:
             work.failed = str(error)
         finally:
             work.over = True

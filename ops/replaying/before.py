@@ -5,6 +5,7 @@ from typing import Any
 
 from kit import ids
 from kit.reads import Reads
+from schemas.contact import UnusableAddress, canonical, parse_address
 from schemas.documents import ContactDocument, Document, SendDocument, TurnDocument
 from schemas.replay import Person, Seen
 
@@ -21,11 +22,13 @@ async def before(reads: Reads, contact: str, turns: Sequence[TurnDocument]) -> P
     first = turns[0].seq if turns else (now.seq if now else 0) + 1
     former = await reads.turn_at(contact, first - 1) if first > 1 else None
     sends = [_seen(one) for one in await reads.sends_of(contact)]
+    named = await _named(reads, now) if now else []
     if former is None:
-        return Person(contact=contact, documents=await _erased(reads, contact, first), sends=sends)
+        erased = await _erased(reads, contact, first)
+        return Person(contact=contact, documents={"contacts": [*erased, *named]}, sends=sends)
     person = ContactDocument.from_mongo(former.contact_after)
     documents = await _others(reads, person, former)
-    return Person(contact=contact, documents={"contacts": [_plain(person)], **documents}, sends=sends)
+    return Person(contact=contact, documents={"contacts": [_plain(person), *named], **documents}, sends=sends)
 
 
 async def turns_between(reads: Reads, contact: str, since: int, until: int) -> list[TurnDocument]:
@@ -35,10 +38,23 @@ async def turns_between(reads: Reads, contact: str, since: int, until: int) -> l
     return found
 
 
-async def _erased(reads: Reads, contact: str, first: int) -> Documents:
+async def _erased(reads: Reads, contact: str, first: int) -> list[dict[str, Any]]:
     """Who was erased and wrote again goes on above the place of the erasure."""
     stone = await reads.contact(ids.erased_id(contact))
-    return {"contacts": [_plain(stone)]} if stone and stone.seq < first else {}
+    return [_plain(stone)] if stone and stone.seq < first else []
+
+
+async def _named(reads: Reads, now: ContactDocument) -> list[dict[str, Any]]:
+    """What stands under this person's ids: the turn that learned of them looked at it, and it hardly changes since."""
+    stored = [await reads.contact(one) for one in dict.fromkeys(map(_key, now.user_ids))]
+    return [_plain(one) for one in stored if one]
+
+
+def _key(user_id: str) -> str:
+    try:
+        return canonical(parse_address(user_id))
+    except UnusableAddress:
+        return ""
 
 
 async def _others(reads: Reads, person: ContactDocument, former: TurnDocument) -> Documents:

@@ -73,10 +73,11 @@ async def asked(
     masking, heard = Masking(*(one.person.contact for one in tale.stories), reveal=showing.reveal), list[Result]()
     try:
         await replayed(setup(settings, agent_id), tale, showing, heard)
-    finally:
-        written = masking(report(agent_id, heard))
-        if path and heard:
-            _write(path, written)
+    except BaseException:
+        _write(path if heard else None, masking(report(agent_id, heard)))
+        raise
+    written = masking(report(agent_id, heard))
+    _write(path, written)
     if showing.as_json:
         document(written)
     else:
@@ -168,14 +169,19 @@ async def _nothing(reads: Reads, what: Wanted) -> str:
 
 
 def _require_writable(path: Path) -> None:
-    """What stands there stays until there is a new report."""
+    """What stands there stays until there is a new report; and where nothing stands, nothing does."""
+    stands = path.exists()
     try:
         path.open("a", encoding="utf-8").close()
+        if not stands:
+            path.unlink()
     except OSError as error:
         fail(f"--report {path}: {error.strerror}")
 
 
-def _write(path: Path, written: dict[str, Any]) -> None:
+def _write(path: Path | None, written: dict[str, Any]) -> None:
+    if path is None:
+        return
     as_json = path.suffix == ".json"
     text = json.dumps(written, ensure_ascii=False, indent=2) if as_json else markdown(written)
     try:

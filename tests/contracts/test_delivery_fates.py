@@ -11,7 +11,7 @@ from kit.errors import StoreDown, TwilioDown, Wait
 from kit.ids import digest, fence_id
 from kit.lanes import Run
 from kit.mongo import Database
-from schemas.events import AddressRefused, EraseSends, FenceRaised, SendRequested, Template
+from schemas.events import AddressRefused, EraseSends, FenceRaised, Part, SendRequested, Template
 from schemas.notices import ConversationTakenOver, MessageExpired, MessageUncertain, MessageUndeliverable
 from sender.fences import Fences
 from sender.posting import Poster
@@ -281,6 +281,17 @@ async def test_a_number_that_is_halted_holds_nobody_but_its_own(world: World) ->
     with pytest.raises(Wait):  # and not TwilioDown, which stops every number's lanes
         await world.handler._poster.post(send, {"Body": "dos"})
     assert world.created == 1
+
+
+@pytest.mark.expects_errors
+async def test_who_waits_for_a_halted_number_writes_nothing(world: World) -> None:
+    await world.deliver(ask(world, "uno"))
+    await world.status(world.sim.messages[0].sid, "failed", code=63001)
+    other = ask(world, contact="+34600111333", turn="turn_2", parts=[Part(send_id="turn_2-1", text="dos")])
+    for _ in range(3):
+        with pytest.raises(Wait, match="this number sends nothing"):
+            await world.handler.handle(run_of(delivery(other)))
+    assert await world.database.sends.count_documents({"contact": other.contact}) == 0
 
 
 @pytest.mark.expects_errors

@@ -1,6 +1,7 @@
 """One person under two names, and a person who wants to be forgotten: on a MongoDB-wire server and in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from kit import ids
 from kit.kafka.dead_letters import Position
 from kit.kafka.delivery import Delivery
+from kit.lanes import Run
 from kit.mongo import INDEXES
 from kit.service import Tools
 from processor.agent.client import Answer, Question
@@ -22,19 +24,40 @@ from tests.unit.processor.states import ADDRESS, CONTACT, NOW, completed, messag
 from tests.unit.processor.turning import handler
 
 pytestmark = pytest.mark.stack
-USER = Contact("MX.9f3c2ab41d")
+USER, OTHER = Contact("MX.9f3c2ab41d"), Contact("MX.77a0c1d2e3")
 
 
 class Agent:
     def __init__(self) -> None:
         self.asked: list[Question] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def ask(self, question: Question) -> Answer:
         self.asked.append(question)
+        self.meanwhile()
         return Answer([f"re: {question.text}"])
 
     def drop(self, conversation: str) -> None:
         """It has nothing to forget."""
+
+
+class Growing:
+    """A run that takes in what stands behind it."""
+
+    def __init__(self, first: Delivery, rest: list[Delivery]) -> None:
+        self.records: tuple[Delivery, ...] = (first,)
+        self.behind = tuple(rest)
+
+    async def arrival(self, _: float) -> bool:
+        return True
+
+    async def linger(self, _: float) -> bool:
+        return bool(self.behind)
+
+    def take(self) -> int:
+        taken = self.behind
+        self.records, self.behind = (*self.records, *taken), ()
+        return len(taken)
 
 
 class World:
@@ -51,15 +74,28 @@ class World:
         self.out.append((topic, envelope))
 
     async def handle(
-        self, event_id: str, event: Event, contact: Contact = CONTACT, behind: Sequence[tuple[str, Event]] = ()
+        self,
+        event_id: str,
+        event: Event,
+        contact: Contact = CONTACT,
+        behind: Sequence[tuple[str, Event]] = (),
+        at: datetime = NOW,
     ) -> None:
-        run = run_of(self._record(event_id, event, contact))
-        run.behind = tuple(self._record(*one, contact) for one in behind)  # type: ignore[misc]
+        run = run_of(self.record(event_id, event, contact, at))
+        run.behind = tuple(self.record(*one, contact) for one in behind)  # type: ignore[misc]
+        await self.run(run)
+
+    async def run(self, run: Run[Delivery]) -> None:
         await self._turns.handle(run)
 
-    def _record(self, event_id: str, event: Event, contact: Contact) -> Delivery:
+    async def together(self, *records: tuple[str, Event]) -> None:
+        """One run, whose later records have come while it was at work."""
+        first, *rest = (self.record(*one) for one in records)
+        await self._turns.handle(Growing(first, rest))  # type: ignore[arg-type]
+
+    def record(self, event_id: str, event: Event, contact: Contact = CONTACT, at: datetime = NOW) -> Delivery:
         self._offset += 1
-        return Delivery(Envelope(event_id, "hilo/test", NOW, contact, event), Position("contact.log", 0, self._offset))
+        return Delivery(Envelope(event_id, "hilo/test", at, contact, event), Position("contact.log", 0, self._offset))
 
     async def relayed(self) -> None:
         """What was sent on to the log comes back, as Kafka would bring it."""
@@ -155,9 +191,44 @@ async def test_after_a_hand_back_the_former_name_silences_nobody(world: World) -
     await world.handle("SM1", message("hola", address=USER), USER)
     await world.handle("takeover_1", TakenOver(by="Marta"), USER)
     await world.handle("SM2", message("mi número", user_id=USER))
+    assert world.said == ["re: hola"]
     await world.handle("handback_1", HandedBack(by="Marta"))
-    await world.handle("SM3", message("¿y ahora?", user_id=USER))
-    assert world.said == ["re: hola", "re: mi número", "re: ¿y ahora?"]
+    for number, known_as in enumerate((USER, OTHER, USER)):  # one id for each portfolio of ours
+        await world.handle(f"SM{number + 3}", message(f"¿y ahora {number}?", user_id=known_as))
+    assert world.said == ["re: hola", "re: mi número", *(f"re: ¿y ahora {number}?" for number in range(3))]
+
+
+async def test_what_was_undone_under_one_number_does_not_follow_to_the_next(world: World) -> None:
+    other = Contact("+34600111222")
+    await world.handle("SM1", message("STOP", address=USER), USER)
+    await world.handle("SM2", message("START", user_id=USER))
+    await world.handle("SM3", message("hola", user_id=USER, address=other), other)
+    assert world.said[-1] == "re: hola"
+
+
+async def test_an_id_that_a_joining_bubble_shows_is_learned_before_the_answer(world: World) -> None:
+    """What gap repair found has none."""
+    await world.handle("SM1", message("hola", address=USER), USER)
+    await world.handle("takeover_1", TakenOver(by="Marta"), USER)
+    before = list(world.said)
+    await world.together(("SM2", message("mi número")), ("SM3", message("¿sigues?", user_id=USER)))
+    assert (world.said, await world.repository.linked(USER)) == (before, CONTACT)
+
+
+async def test_one_hand_back_ends_the_silence_on_every_number_of_ours(world: World) -> None:
+    second = "+14155230000"
+    await world.handle("SM1", message("uno"))
+    await world.handle("takeover_1", TakenOver(by="Marta"))
+    await world.handle("SM2", message("dos", channel=second))
+    await world.handle("SM3", message("tres"))
+    before = list(world.said)
+    long_ago = NOW - timedelta(minutes=2)  # no sender is here that would confirm the take-over
+    await world.handle("handback_1", HandedBack(by="Marta"), at=long_ago)
+    await world.handle("SM4", message("cuatro", channel=second))
+    assert "re: cuatro" in world.said[len(before) :]
+    found = await world.repository.open_conversation(CONTACT, second)
+    assert found
+    assert found.status == "active"
 
 
 @pytest.mark.parametrize("decided", [True, False])
@@ -168,6 +239,17 @@ async def test_a_copy_of_a_stop_that_had_its_effect_silences_nobody(world: World
         await world.handle(*one)
     await world.handle("SM3", message("hola"), behind=[("SM1", message("STOP"))])
     assert ("re: hola" in world.said) is decided
+
+
+async def test_a_copy_that_comes_while_the_agent_thinks_costs_no_second_question(world: World) -> None:
+    """It is billed, and its tools have effects."""
+    for one in (("SM1", message("STOP")), ("SM2", message("START"))):
+        await world.handle(*one)
+    run = run_of(world.record("SM3", message("hola")))
+    copy = world.record("SM1", message("STOP"))
+    world.agent.meanwhile = lambda: setattr(run, "behind", (copy,))
+    await world.run(run)
+    assert (world.said[-1], len(world.agent.asked)) == ("re: hola", 1)
 
 
 async def life(world: World) -> list[tuple[str, Event]]:

@@ -188,7 +188,7 @@ def test_lists_and_addresses_are_parsed() -> None:
 
 
 def test_a_password_inside_of_an_address_is_not_shown(complete: pytest.MonkeyPatch) -> None:
-    complete.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ana:sekreto@traces.example.com/v1@x")
+    complete.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ana:sek@reto@traces.example.com/v1@x")
     shown = masked(load(IngressSettings))["OTEL_EXPORTER_OTLP_ENDPOINT"]
     assert shown == "https://***@traces.example.com/v1@x"
 

@@ -82,3 +82,13 @@ async def test_who_hid_their_number_is_found_under_it(store: Store, capsys: pyte
     assert "conv_new" in capsys.readouterr().out
     await close(USER)
     assert store.closed == ["conv_new"]
+
+
+async def test_what_an_id_began_before_the_link_can_be_closed(store: Store) -> None:
+    await store.database.contacts.insert_one({"_id": f"link_{USER}", "linked_to": CONTACT, "rev": f"link_{USER}"})
+    await store.database.contacts.insert_one({"_id": USER, "seq": 1, "rev": f"{USER}#1"})
+    await store.has("conv_new", 1, status="closed")
+    one = stored(id="conv_id", contact=USER, started_at=NOW, rev="conv_id#1", status="active", open_key="id")
+    await store.database.conversations.insert_one(one.to_mongo())
+    await close(USER)
+    assert store.closed == ["conv_id"]

@@ -320,6 +320,17 @@ async def test_what_comes_after_the_time_that_was_asked_for_is_not_missing(past:
     assert [(one.state, one.seq) for one in await past.told(until=until)] == [("same", 1), ("same", 2), ("same", 3)]
 
 
+async def test_a_story_that_learned_of_a_take_over_under_another_name_is_the_same_again(past: Past) -> None:
+    user = "MX.9f3c2ab41d"
+    await past.wrote(
+        ("u1", message("hola", address=user, message_sid="u1", received_at=past.clock.now())), contact=user
+    )
+    await past.wrote(("t1", TakenOver(by="Marta")), contact=user)
+    await past.wrote(msg(past, "mi número", 1, user_id=user), says=None)
+    await past.wrote(msg(past, "¿sigues?", 2, user_id=user), says=None)
+    assert outcomes(await past.told()) == [("same", "stored"), ("same", "stored")]
+
+
 async def test_offsets_choose_their_records(past: Past) -> None:
     for number in range(1, 5):
         await past.wrote(msg(past, f"hola {number}", number))

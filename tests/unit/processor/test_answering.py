@@ -39,7 +39,7 @@ class Agent:
 async def test_a_turn_that_is_cut_off_leaves_no_task_behind(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rebalance cuts off thousands at once: each would keep its lane alive for an hour."""
     agent, before = Agent(), asyncio.all_tasks()
-    thought: Any = Resumed(run_of(), None, None, None, None, None)  # type: ignore[arg-type]
+    thought: Any = Resumed(run_of(), None, None, None, None, None, None)  # type: ignore[arg-type]
     thought.lane = Lane()
     thought.question = lambda _: type("Question", (), {"conversation": "conv_1"})
     answering = Answering(agent, tools.clock, Quiet(), lambda: None)

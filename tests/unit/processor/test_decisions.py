@@ -64,9 +64,14 @@ def called(before: State, event: CallCompleted | None = None, **facts: Any) -> D
         pytest.param({}, {"client_wrote": True}, "joined", False, False, id="client wrote: the facts join"),
         pytest.param({"opted_out": True}, None, "stored", False, False, id="opted out, nothing open"),
         pytest.param({"opted_out": True}, {"client_wrote": False}, "stored", False, False, id="opted out, open"),
-        pytest.param({}, {"status": "escalated"}, "stored", False, False, id="a human has taken over"),
+        pytest.param({"escalated": True}, {"status": "escalated"}, "stored", False, False, id="a human has taken over"),
         pytest.param(
-            {}, {"status": "escalated", "client_wrote": True}, "stored", False, False, id="taken over, client wrote"
+            {"escalated": True},
+            {"status": "escalated", "client_wrote": True},
+            "stored",
+            False,
+            False,
+            id="taken over, client wrote",
         ),
     ],
 )
@@ -199,7 +204,7 @@ def test_a_conversation_opened_by_a_message_knows_the_last_call() -> None:
 @pytest.mark.parametrize(
     ("person", "open_one"),
     [
-        pytest.param({}, {"status": "escalated"}, id="a human has taken over"),
+        pytest.param({"escalated": True}, {"status": "escalated"}, id="a human has taken over"),
         pytest.param({"opted_out": True}, {}, id="opted out"),
         pytest.param({"opted_out": True}, None, id="opted out, nothing open"),
     ],
