@@ -67,9 +67,9 @@ def hand_back(contact: Contact, by: str) -> Asked:
     return Asked(contact, HandedBack(by=by), event_id, decided, NOT_DECIDED)
 
 
-def say(contact: Contact, text: str, by: str, channel: str | None = None) -> Asked:
-    """In effect once Twilio has taken every bubble of it."""
-    event_id = operator_id("say")
+def say(contact: Contact, text: str, by: str, channel: str | None = None, mark: str = "") -> Asked:
+    """In effect once Twilio has taken every bubble of it. The same words with the same `mark` are said once."""
+    event_id = f"say_{ids.digest(f'{mark} {contact} {text}')}" if mark else operator_id("say")
 
     async def taken(reads: Reads) -> bool:
         return await _said(reads, contact, event_id)

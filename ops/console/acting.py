@@ -14,7 +14,7 @@ from schemas.contact import Contact
 
 __all__ = ["Acting"]
 
-LONGEST = 4000
+LONGEST, LONGEST_MARK = 4000, 64
 What = Literal["takeover", "handback", "say", "close"]
 
 
@@ -41,12 +41,15 @@ class Acting:
     async def close(self, request: Request, chat: str) -> Response:
         return await self._ask(request, chat, "close")
 
-    async def say(self, request: Request, chat: str, text: Annotated[str, Form()] = "") -> Response:
+    async def say(
+        self, request: Request, chat: str, text: Annotated[str, Form()] = "", mark: Annotated[str, Form()] = ""
+    ) -> Response:
+        """The same words with the same `mark` are said once: the page sends them again where no answer came."""
         if not text.strip():
             return self._asks(request, chat, "say.empty")
         if len(text) > LONGEST:
             return self._asks(request, chat, "say.long")
-        return await self._ask(request, chat, "say", text.strip())
+        return await self._ask(request, chat, "say", text.strip(), mark[:LONGEST_MARK])
 
     async def reveal(self, request: Request, chat: str) -> Response:
         return await self._revealed(request, chat, show=True)
@@ -61,9 +64,9 @@ class Acting:
             change(session_of(request), found.contact)
         return self._desk.html(request, "chat.html", **await chat_values(self._desk, request, chat))
 
-    async def _ask(self, request: Request, chat: str, what: What, text: str = "") -> Response:
+    async def _ask(self, request: Request, chat: str, what: What, text: str = "", mark: str = "") -> Response:
         by, found = session_of(request).by, await self._found(chat)
-        asked = _asked(what, found, by, text) if found else None
+        asked = _asked(what, found, by, text, mark) if found else None
         if asked is None:
             return self._asks(request, chat, "ask.gone")
         try:
@@ -86,12 +89,12 @@ class Acting:
         return answer
 
 
-def _asked(what: What, chat: Chat, by: str, text: str) -> Asked | None:
+def _asked(what: What, chat: Chat, by: str, text: str, mark: str) -> Asked | None:
     contact = Contact(chat.contact)
     if what == "takeover":
         return take_over(contact, by)
     if what == "handback":
         return hand_back(contact, by)
     if what == "say":
-        return say(contact, text, by, chat.channel or None)
+        return say(contact, text, by, chat.channel or None, mark)
     return closing(chat.conversation, by) if chat.conversation else None

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from kit.clock import Clock
 from kit.errors import StoreDown
@@ -34,6 +35,9 @@ class Board:
         self._changed: set[str] = set()
         self.loaded = asyncio.Event()
         self.store_up = True
+        self.changed: Callable[[], None] = lambda: None
+        """Called when the store goes, and when it comes back."""
+        self._doubted = asyncio.Event()
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name="board")
@@ -42,6 +46,16 @@ class Board:
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def doubt(self) -> None:
+        """Somebody met a store that is away: look at once, and say so."""
+        self._tell(up=False)
+        self._doubted.set()
+
+    def _tell(self, *, up: bool) -> None:
+        before, self.store_up = self.store_up, up
+        if before != up:
+            self.changed()
 
     def put(self, entry: Entry) -> bool:
         """Whether it changes anything."""
@@ -120,12 +134,24 @@ class Board:
         while True:
             try:
                 await self.load()
-                self.store_up, pause, retry = True, AGAIN_S, RETRY_S
+                pause, retry = AGAIN_S, RETRY_S
+                self._tell(up=True)
             except StoreDown as error:
                 if self.store_up:
                     self._log.warning("MongoDB not reached", error=str(error))
-                self.store_up, pause, retry = False, retry, min(2 * retry, LONGEST_S)
+                pause, retry = retry, min(2 * retry, LONGEST_S)
+                self._tell(up=False)
             except Exception:  # noqa: BLE001  # one unreadable document must not end the list for good
                 self._log.exception("the conversations could not be read")
-                self.store_up, pause = False, LONGEST_S
-            await asyncio.sleep(pause)
+                pause = LONGEST_S
+            await self._rest(pause)
+
+    async def _rest(self, seconds: float) -> None:
+        """Cut short by a doubt, but for the pauses of an outage that is known."""
+        if seconds < AGAIN_S:
+            await asyncio.sleep(seconds)
+            return
+        self._doubted.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._doubted.wait()

@@ -45,6 +45,7 @@ class Feed:
         self._looking = looking
         self._overlay = overlay
         self._board = board
+        self._board.changed = self.state_changed
         self._pages = pages
         self._clock = clock
         self._up: Callable[[], bool] = lambda: True
@@ -139,7 +140,9 @@ class Feed:
         try:
             async with asyncio.timeout(FIRST_S if quick else 10):
                 person = await self._looking.person(contact)
-        except (StoreDown, TimeoutError):
+        except (StoreDown, TimeoutError) as error:
+            if isinstance(error, StoreDown):
+                self._board.doubt()
             if not quick:
                 return
             person = self._looking.heard(contact, self._board.open_of(contact))

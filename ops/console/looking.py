@@ -83,6 +83,8 @@ class Looking:
             contact, about = linked, await self._reads.contact(linked)
         known = list(about.last_conversations.values()) if about else []
         found = await self._reads.conversations_with(known) if known else []
+        # Messages are stored before their conversation: what it remembers need not be kept here, read or not.
+        self._overlay.absorbed(contact, {line.id for one in found for line in one.lines})
         return Person(contact, about, found, self._overlay.of(contact))
 
     def heard(self, contact: str, opened: str | None) -> Person:

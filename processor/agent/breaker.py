@@ -14,7 +14,8 @@ class Breaker:
     """Opens after `FAILURES` transient errors within `WITHIN_S` and no answer between them; at once for a quota.
 
     The answer resets the count: among thousands of turns five errors in half a minute are noise, five in a row are not.
-    After its rest questions go through again; the first failure among them reopens it.
+    After its rest questions go through again; the first failure among them reopens it. What becomes of questions that
+    were under way when the quota ended says nothing of it.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -31,6 +32,8 @@ class Breaker:
         raise AgentError(kind, "connect", f"not asked, {'quota is spent' if kind == 'quota' else 'host is failing'}")
 
     def succeeded(self) -> None:
+        if self._spent():
+            return
         self._failures.clear()
         self._opened = None
 
@@ -38,11 +41,16 @@ class Breaker:
         now = self._clock.monotonic()
         if error.kind == "quota":
             self._open(error, now + QUOTA_REST_S)
+        elif self._spent():
+            return
         elif error.kind == "transient" or (error.kind == "timeout" and error.phase in {"connect", "init"}):
             self._failures.append(now)
             full = len(self._failures) == FAILURES and now - self._failures[0] <= WITHIN_S
             if full or self._opened is not None:
                 self._open(error, now + REST_S)
+
+    def _spent(self) -> bool:
+        return self._opened is not None and self._opened.kind == "quota" and self._clock.monotonic() < self._until
 
     def _open(self, error: AgentError, until: float) -> None:
         self._opened, self._until = error, until

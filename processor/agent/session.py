@@ -27,7 +27,8 @@ class Habits:
     def __init__(self) -> None:
         self.suppress = True
         """Switch its greeting off by an override. False once that was refused: then its greeting is thrown away."""
-        self.greets = True
+        self.greets: bool | None = None
+        """Whether it greets where that was refused; None while nobody knows."""
         self.completes: bool | None = None
         """Whether it says that it has finished; None while nobody knows."""
 
@@ -249,21 +250,26 @@ class Session:
 
     async def _discard_greeting(self) -> None:
         """Of an agent that does not let us switch it off. In their queue it is waited for later."""
-        if self._habits.suppress or not self._habits.greets:
+        if self._habits.suppress or self._habits.greets is False:
             return
         until = _now() + self._timing.greeting
         while not self._floor and not self._queued:
             frame = await self._wire.next(until - _now())
             if frame is None:
-                self._habits.greets = False  # it has none: the next session need not wait for it
+                self._habits.greets = self._habits.greets or False  # it has none: the next session need not wait for it
                 return
             self._before(frame)
+        if self._floor:
+            self._habits.greets = True  # also if it is late once: else it would be taken for an answer ever after
 
     def _unasked(self, frame: Frame) -> None:
-        """Nobody asked: the agent speaks up by itself, or the rest of an old turn. Counted, never shown."""
+        """Nobody asked: the agent speaks up by itself, or the rest of an old turn. Counted, never shown.
+
+        From then on the agent remembers what the client never saw: the next question goes to another session.
+        """
         if frame["type"] == "agent_response":
             self._unsolicited()
-        self.spent |= frame["type"] in {"queue_status", "error"}
+        self.spent |= frame["type"] in {"agent_response", "client_tool_call", "queue_status", "error"}
         event = protocol.event_of(frame)
         number = event.get("event_id") if isinstance(event, dict) else None
         self._floor = max(self._floor, number if isinstance(number, int) else 0)

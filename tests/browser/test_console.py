@@ -225,10 +225,16 @@ async def _explained(page: Page, seen: Watched, part: str) -> None:
     await seen.shot("console-explain")
     await page.get_by_text("Back to details").click()
     await expect(page.locator("#call-summary")).to_be_visible()
+    await page.locator("#reply").fill("a medio escribir")
+    mark = await page.locator("#mark").input_value()
     await page.locator("#reveal").click()
     await expect(page.locator("#number")).to_have_text(ADDRESS)
     await page.locator("#reveal").click()
     await expect(page.locator("#number")).not_to_have_text(ADDRESS)
+    await expect(page.locator("#reply")).to_have_value("a medio escribir")
+    assert mark
+    assert await page.locator("#mark").input_value() == mark
+    await page.locator("#reply").fill("")
 
 
 async def _closed(page: Page, stage: Stage) -> None:
@@ -315,6 +321,10 @@ async def test_keys_search_and_help(stage: Stage, pages: Pages) -> None:
     await page.keyboard.type("ruiz")
     await expect(page.locator(".entry")).to_have_count(1)
     assert "ruiz" not in page.url
+    await stage.client("soy Luis otra vez", OTHER, "Luis")
+    await stage.client("¿y mi cita?")
+    await expect(page.locator(".entry")).to_contain_text("¿y mi cita?")
+    await expect(page.locator(".entry")).to_have_count(1)
     await page.locator("#search").fill("nadie en absoluto")
     await expect(page.locator("#list .empty")).to_contain_text("Nothing found")
     await page.locator("#search").fill("")

@@ -53,6 +53,7 @@
     const wanted = fresh.dataset.into;
     const into = wanted ? $(wanted) : null;
     const found = wanted && !into && old && old.closest('[data-view="search"]'); // a search shows what it found
+    if (wanted && !old && fresh.matches(".entry") && $('#list[data-view="search"]')) return; // and nobody else
     const focused = old && old.contains(document.activeElement) ? document.activeElement : null;
     const within = focused && focused.id ? `#${focused.id}` : focused ? focused.tagName : "";
     if (old && (!wanted || found || (old.parentNode === into && old.dataset.order === fresh.dataset.order))) {
@@ -153,6 +154,30 @@
   });
   document.addEventListener("htmx:sendError", () => toast(told.failed));
 
+  /* What is being written outlives a swap of its chat, and a reply is reset only as far as it was sent. */
+  let kept = null;
+  let sent = "";
+  const mark = () => [...crypto.getRandomValues(new Uint32Array(4))].map((one) => one.toString(36)).join("");
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const reply = $("#reply");
+    if (event.detail.target.id !== "chat" || !reply || !reply.value) return;
+    kept = { chat: $("#chat").dataset.chat, text: reply.value, mark: $("#mark").value, typing: reply === document.activeElement };
+  });
+  function restore() {
+    const reply = $("#reply");
+    if ($("#mark") && !$("#mark").value) $("#mark").value = mark();
+    if (!kept || !reply || reply.value) return;
+    if ($("#chat").dataset.chat === kept.chat) {
+      reply.value = kept.text;
+      $("#mark").value = kept.mark;
+      if (kept.typing) reply.focus({ preventScroll: true });
+    }
+    kept = null;
+  }
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target.id === "saying") sent = $("#reply").value;
+  });
+
   /* After every swap */
   document.addEventListener("htmx:afterSwap", (event) => {
     const appended = $("[data-append]");
@@ -165,11 +190,14 @@
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.target.id === "saying" && event.detail.xhr && event.detail.xhr.getResponseHeader("x-hilo-asked") === "yes") {
-      event.target.reset();
-      $("#reply").focus();
+      const reply = $("#reply");
+      reply.value = reply.value.startsWith(sent) ? reply.value.slice(sent.length) : reply.value;
+      $("#mark").value = mark(); // the next text is another one, also where it has the same words
+      reply.focus();
     }
   });
   function settle(target) {
+    restore();
     times();
     current();
     if (!target || target.id === "chat" || !target.isConnected) {

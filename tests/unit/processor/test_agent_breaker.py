@@ -72,6 +72,19 @@ def test_after_its_rest_questions_go_through_until_the_first_failure(
     assert not is_open(breaker)
 
 
+def test_what_was_under_way_when_the_quota_ended_changes_nothing(clock: FakeClock) -> None:
+    breaker = Breaker(clock)
+    breaker.failed(failure("quota"))
+    clock.advance(5)
+    for _ in range(5):
+        breaker.failed(failure())
+        breaker.succeeded()
+    clock.advance(290)
+    assert is_open(breaker)
+    clock.advance(6)
+    assert not is_open(breaker)
+
+
 def test_it_says_why_and_that_nothing_was_asked(clock: FakeClock) -> None:
     breaker = Breaker(clock)
     breaker.failed(failure("quota"))

@@ -65,6 +65,21 @@ def test_a_conversation_starts_with_its_frames_in_any_order(
     assert script.sockets[0].types().count("pong") == 1
 
 
+@pytest.mark.parametrize("seen", [True, None])
+def test_an_agent_that_greeted_once_is_waited_for_ever_after(
+    seen: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A greeting that is late once must not make every later one an answer."""
+
+    async def scene(agent: ElevenLabsAgent) -> bool | None:
+        agent._habits["a"].greets = seen
+        await agent.ask(question())
+        return agent._habits["a"].greets
+
+    script = Script([(1, said("A las diez.")), (0, COMPLETE)])
+    assert play(script, monkeypatch, scene, greets=True) is bool(seen)
+
+
 # How it ends
 
 WHOLE = [part("start"), part("delta", "A las"), part("delta", " diez."), part("stop"), said("A las diez.")]
@@ -168,12 +183,26 @@ def test_an_agent_that_does_not_announce_its_end_is_learned_once(monkeypatch: py
 def test_the_rest_of_an_old_turn_is_no_answer_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(agent: ElevenLabsAgent) -> list[list[str]]:
         first = (await agent.ask(question())).messages
-        await asyncio.sleep(1)  # "tarde" arrives while nobody asks
-        return [first, (await agent.ask(question())).messages, [str(agent.counts.unsolicited)]]
+        await asyncio.sleep(1)
+        return [first, (await agent.ask(question())).messages]
 
     late = [(0, said("tarde", 2)), (0.0, said("dos", 4)), (0, COMPLETE)]
-    script = Script([(1, said("uno", 2)), (0, COMPLETE), (0.5, said("tarde", 3))], late)
-    assert play(script, monkeypatch, scene) == [["uno"], ["dos"], ["1"]]
+    script = Script([(1, said("uno", 2)), (0, COMPLETE)], late)
+    assert play(script, monkeypatch, scene) == [["uno"], ["dos"]]
+
+
+@pytest.mark.parametrize("late", [said("y más", 3), tool("client_tool_call")], ids=["words", "a tool call"])
+def test_who_goes_on_when_nobody_asks_is_asked_in_a_new_session(late: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It remembers what the client never saw."""
+
+    async def scene(agent: ElevenLabsAgent) -> list[Any]:
+        first = (await agent.ask(question())).messages
+        await asyncio.sleep(1)
+        return [first, (await agent.ask(question())).messages, agent.counts.unsolicited]
+
+    script = Script([(1, said("uno", 2)), (0, COMPLETE), (0.5, late)], [(1, said("dos", 2)), (0, COMPLETE)])
+    assert play(script, monkeypatch, scene) == [["uno"], ["dos"], late["type"] == "agent_response"]
+    assert len(script.sockets) == 2
 
 
 def test_what_comes_right_behind_the_end_is_unsolicited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,6 +212,7 @@ def test_what_comes_right_behind_the_end_is_unsolicited(monkeypatch: pytest.Monk
 
     script = Script([(1, said("uno", 2)), (0, COMPLETE), (0, said("y más", 3))], [(1, said("dos", 4)), (0, COMPLETE)])
     assert play(script, monkeypatch, scene) == [["uno"], ["dos"], 1]
+    assert len(script.sockets) == 2
 
 
 # Their queue

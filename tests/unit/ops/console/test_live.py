@@ -16,7 +16,7 @@ from ops.console import pending as watching
 from ops.console.feed import Feed, Listener
 from ops.console.sessions import Session
 from schemas.attributes import Envelope
-from schemas.events import EraseRequested, EraseSends, Event, OperatorSaid, TakenOver
+from schemas.events import CloseRequested, EraseRequested, EraseSends, Event, OperatorSaid, TakenOver
 from tests.running import eventually
 from tests.unit.ops.console.rig import Console
 from tests.unit.ops.stories import World
@@ -130,14 +130,76 @@ async def test_without_the_store_the_log_alone_is_shown(
 
     for name in ("contact", "conversations_with", "messages_with", "conversation"):
         monkeypatch.setattr(console.desk.reads, name, away)
+    console.desk.tail.listening.set()
     page = Page(feed, conversation.id)
     await page.gets("event: clock")
     told(feed, "SM2", message("¿mi cita?", message_sid="SM2"))
     await page.gets('id="bubble-SM2"')
+    await page.gets("Reconnecting to MongoDB")
     entry = console.desk.board.get(conversation.id)
     assert entry
     assert (entry.last, console.desk.board.counts()["active"]) == ("¿mi cita?", 1)
     await page.close()
+
+
+async def test_a_store_that_comes_back_is_said(feed: Feed, console: Console) -> None:
+    console.desk.tail.listening.set()
+    board, page = console.desk.board, Page(feed)
+    await page.gets("event: clock")
+    board.doubt()
+    await page.gets("Reconnecting to MongoDB")
+    await board.start()
+    await page.gets('class="banner">')
+    await board.stop()
+    await page.close()
+
+
+async def test_a_doubt_cuts_the_long_rest_short(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    board, loads = console.desk.board, asyncio.Queue[None]()
+
+    async def load() -> None:
+        loads.put_nowait(None)
+
+    monkeypatch.setattr(board, "load", load)
+    await board.start()
+    await loads.get()
+    await asyncio.sleep(0)
+    board.doubt()
+    async with asyncio.timeout(2):
+        await loads.get()
+    await board.stop()
+
+
+async def test_a_closed_conversation_that_nobody_read_stays_closed(feed: Feed, world: World, console: Console) -> None:
+    await world.handle(("SM1", message("hola")))
+    told(feed, "SM1", message("hola"))
+    (conversation,) = await world.reads.conversations(CONTACT)
+    closing = CloseRequested(conversation_id=conversation.id, last_message_at=conversation.last_message_at)
+    await world.handle(("close_1", closing))
+    told(feed, "close_1", closing)
+
+    async def closed() -> bool:
+        return console.desk.board.counts()["closed"] == 1
+
+    await eventually(closed, "it is closed", within=5)
+    person = await console.desk.looking.person(CONTACT)
+    assert person.places == [conversation.id]
+    assert console.desk.board.counts()["active"] == 0
+
+
+@pytest.mark.parametrize(
+    ("again", "count"), [(("voy", "m1"), 1), (("voy", "m2"), 2), (("ya voy", "m1"), 2), (("voy", ""), 2)]
+)
+async def test_the_same_words_with_the_same_mark_are_said_once(
+    feed: Feed, world: World, console: Console, again: tuple[str, str], count: int
+) -> None:
+    """A connection that breaks before the answer leaves them in the box, and they are sent again."""
+    await world.handle(("SM1", message("hola")))
+    (conversation,) = await world.reads.conversations(CONTACT)
+    async with console.logged_in() as browser:
+        for text, mark in (("voy", "m1"), again):
+            await browser.post(f"/chats/{conversation.id}/say", data={"text": text, "mark": mark})
+    assert len({envelope.id for _, envelope in console.log.published}) == count
 
 
 async def test_an_erased_contact_leaves_the_list(feed: Feed, world: World, console: Console) -> None:

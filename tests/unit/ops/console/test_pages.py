@@ -170,7 +170,7 @@ async def test_a_store_that_is_slow_is_not_pressed(clock: FakeClock, monkeypatch
             raise asyncio.CancelledError
 
     monkeypatch.setattr(board, "load", load)
-    monkeypatch.setattr("ops.console.board.asyncio.sleep", sleep)
+    monkeypatch.setattr(board, "_rest", sleep)
     with pytest.raises(asyncio.CancelledError):
         await board._keep()
     assert pauses == [1, 2, 4, 8, 10, 10, 10, boards.AGAIN_S, 10, 1]
