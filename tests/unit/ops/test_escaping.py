@@ -54,3 +54,21 @@ def test_numbers_are_masked_in_whatever_form(value: Any, shown: Any) -> None:
     assert masking(value) == shown
     assert masking(masking(value)) == shown
     assert Masking(reveal=True)(value) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Cel:5512345678", "tel.5512345678", "_5512345678_", "5512345678: llámame", "55\u00a01234\u00a05678"),
+        *("+52\u20111\u201155\u20111234\u20115678", "(55) 12-34-56-78", "55/12/34/56/78", "0052 1 55 1234 5678"),
+    ],
+)
+def test_a_person_s_own_number_is_masked_however_it_is_written(text: str) -> None:
+    masking = Masking("+5215512345678", reveal=False)
+    shown = masking(text)
+    assert ("•••" in shown, "1234" in shown, masking(shown)) == (True, False, shown)
+
+
+@pytest.mark.parametrize("text", ["pedido 12345679", "a las 12:34, 56 €", "conv_8acd8c525ccff0a39efd8a34"])
+def test_what_is_not_their_number_stays(text: str) -> None:
+    assert Masking("+5215512345678", reveal=False)(text) == text
