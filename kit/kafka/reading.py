@@ -24,6 +24,7 @@ __all__ = ["Progress", "Reader", "Span", "Stored", "missing", "partitions_of", "
 
 ANSWER_S = 10.0  # for a question about offsets, and between two records
 POLL_MS = 500
+AT_ONCE = 1000  # records unpacked together, whatever the broker has sent
 Progress = Callable[[int, int], None]
 """Records read, and records there are to read."""
 
@@ -57,6 +58,7 @@ async def reader(settings: KafkaSettings) -> AsyncIterator["Reader"]:
         "auto_offset_reset": "earliest",
         "fetch_max_wait_ms": 20,  # a fetch under way at the end of one reading delays what is asked next
         "retry_backoff_ms": 20,  # also before a topic's first metadata
+        "fetch_max_bytes": 8 * 1024 * 1024,  # fifty by default, for whole seconds of a busy topic in memory
     }
     async with AsyncExitStack() as stack:
         try:
@@ -116,7 +118,7 @@ class Reader:
         done = 0
         while left:
             with _broker_errors(self._settings):
-                found = await self._consumer.getmany(*left, timeout_ms=POLL_MS)
+                found = await self._consumer.getmany(*left, timeout_ms=POLL_MS, max_records=AT_ONCE)
             silent = 0 if found else silent + POLL_MS
             if silent > ANSWER_S * 1000:
                 raise BrokerDown(f"Kafka went silent after {done} of {total} records")

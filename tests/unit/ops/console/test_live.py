@@ -171,8 +171,10 @@ async def test_a_doubt_cuts_the_long_rest_short(console: Console, monkeypatch: p
 
 
 async def test_a_closed_conversation_that_nobody_read_stays_closed(feed: Feed, world: World, console: Console) -> None:
-    await world.handle(("SM1", message("hola")))
-    told(feed, "SM1", message("hola"))
+    await world.handle(("SM1", message("hola")))  # before the console was started
+    second = message("¿y mi cita?", message_sid="SM2")
+    await world.handle(("SM2", second))
+    told(feed, "SM2", second)
     (conversation,) = await world.reads.conversations(CONTACT)
     closing = CloseRequested(conversation_id=conversation.id, last_message_at=conversation.last_message_at)
     await world.handle(("close_1", closing))
