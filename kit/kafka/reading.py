@@ -58,7 +58,9 @@ async def reader(settings: KafkaSettings) -> AsyncIterator["Reader"]:
         "auto_offset_reset": "earliest",
         "fetch_max_wait_ms": 20,  # a fetch under way at the end of one reading delays what is asked next
         "retry_backoff_ms": 20,  # also before a topic's first metadata
-        "fetch_max_bytes": 8 * 1024 * 1024,  # fifty by default, for whole seconds of a busy topic in memory
+        # By default a megabyte of each partition waits in memory; a single larger record comes all the same.
+        "fetch_max_bytes": 1024 * 1024,
+        "max_partition_fetch_bytes": 128 * 1024,
     }
     async with AsyncExitStack() as stack:
         try:
