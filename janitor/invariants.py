@@ -36,7 +36,7 @@ class World:
     waiting: Callable[[str, str], Awaitable[Waiting]]
     """Topic and group → its oldest record that is not settled."""
     handed: Callable[[datetime, datetime], AsyncGenerator[list[str]]]
-    """Parts that were published for the sender between the two."""
+    """Parts that were published between the two, and that the sender has settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ async def _unsent(world: World) -> list[str]:
     async with aclosing(world.handed(now - 3 * UNFINISHED, now - UNFINISHED)) as handed:
         async for parts in handed:
             unsent += await world.reads.without_row(parts)
+            if len(unsent) >= SHOWN:
+                break
     return unsent[:SHOWN]
 
 
@@ -85,7 +87,7 @@ INVARIANTS = (
     Invariant("one_open_conversation", "no two open conversations of one contact and channel", _two_open),
     Invariant("turns_are_finished", "a decided turn is stored and published within 5 minutes", _unfinished),
     Invariant(
-        "what_is_decided_is_sent", "a part that was handed to the sender has a row in `sends` within 5 minutes", _unsent
+        "what_is_decided_is_sent", "a part of a record that the sender has settled has a row in `sends`", _unsent
     ),
     Invariant("messages_become_turns", "no record of contact.log waits for longer than 10 minutes", _unread),
     Invariant("parts_are_tried", "no record of message.outbound waits for longer than 10 minutes", _undelivered),

@@ -58,13 +58,13 @@ def take_over(contact: Contact, by: str) -> Asked:
     return Asked(contact, TakenOver(by=by), event_id, confirmed, pending)
 
 
-def hand_back(contact: Contact, by: str) -> Asked:
+def hand_back(contact: Contact, by: str, channel: str | None = None) -> Asked:
     event_id = operator_id("handback")
 
     async def decided(reads: Reads) -> bool:
         return await reads.finished(event_id) is not None
 
-    return Asked(contact, HandedBack(by=by), event_id, decided, NOT_DECIDED)
+    return Asked(contact, HandedBack(by=by, channel=channel), event_id, decided, NOT_DECIDED)
 
 
 def say(contact: Contact, text: str, by: str, channel: str | None = None, mark: str = "") -> Asked:

@@ -49,7 +49,7 @@ class Masking:
 
 def _spelled(number: str) -> re.Pattern[str]:
     between = r"[\W_]{0,2}"
-    return re.compile(rf"(?<!\d)\+?(?:\d{between}){{0,9}}{between.join(number[-OWN:])}(?!\d)")
+    return re.compile(rf"(?<!\d)\+?(?:\d{between}){{0,6}}{between.join(number[-OWN:])}(?!\d)")
 
 
 def _signed(found: re.Match[str]) -> str:

@@ -12,7 +12,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from kit import ids
 from processor.wording import wording
@@ -34,6 +34,7 @@ __all__ = [
     "close",
     "joined",
     "moved",
+    "named",
     "next_status",
     "opened",
     "remembering",
@@ -177,6 +178,12 @@ def windows(contact: ContactDocument, event: MessageReceived) -> dict[str, datet
     return {**contact.windows, event.channel: max(until, contact.windows.get(event.channel, until))}
 
 
+def named(contact: ContactDocument, event: MessageReceived) -> dict[str, Any]:
+    """Under which user ids the contact is known, now that this message came."""
+    all_of_them = dict.fromkeys(filter(None, [*contact.user_ids, contact.user_id, event.user_id]))
+    return {"user_id": event.user_id or contact.user_id, "user_ids": list(all_of_them)}
+
+
 def seen(contact: ContactDocument, event: MessageReceived) -> ContactDocument:
     """What a message tells about the person: name, address, window."""
     return contact.model_copy(
@@ -186,9 +193,8 @@ def seen(contact: ContactDocument, event: MessageReceived) -> ContactDocument:
             "addresses": list(dict.fromkeys([*contact.addresses, event.address])),
             "channel": event.channel,
             "windows": windows(contact, event),
-            "user_id": event.user_id or contact.user_id,
-            "user_ids": list(dict.fromkeys([*contact.user_ids, *filter(None, [event.user_id])])),
             "refused": None,
+            **named(contact, event),
         }
     )
 

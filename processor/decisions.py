@@ -95,7 +95,7 @@ def buried(run: Run, state: State, policy: Policy) -> Draft:
     event = run.events[0].data
     assert isinstance(event, MessageReceived)  # noqa: S101
     known = {"address": event.address, "channel": event.channel, "windows": rules.windows(state.contact, event)}
-    draft = Draft("buried", state.contact.model_copy(update=known))
+    draft = Draft("buried", state.contact.model_copy(update={**known, **rules.named(state.contact, event)}))
     draft = opened(run, state, draft, event.channel, source="inbound", phone=event.address)
     if rules.silent(draft.contact):
         return draft

@@ -153,6 +153,7 @@ class TakenOver(Event):
 
 class HandedBack(Event):
     by: str
+    channel: Channel | None = Field(default=None, description="of the conversation; none: the one last used")
 
 
 class OperatorSaid(Event):

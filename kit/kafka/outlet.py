@@ -122,7 +122,7 @@ class Outlet:
         self._metrics.observe("hilo_publish_seconds", self._clock.monotonic() - began, topic=topic)
 
     async def stop(self) -> None:
-        """At most twice STOP_S seconds; what is not acknowledged by then has failed for its sender."""
+        """At most three times STOP_S seconds; what is not acknowledged by then has failed for its sender."""
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
@@ -214,10 +214,10 @@ async def _close(producer: AIOKafkaProducer) -> None:
 
 async def _drop(producer: AIOKafkaProducer) -> None:
     task = producer._sender.sender_task  # noqa: SLF001
+    if task is not None:
+        task.cancel()
+        await asyncio.wait({task}, timeout=STOP_S)
     with suppress(KafkaError, OSError, TimeoutError):  # a connection that a first close gave up raises its cancellation
         async with asyncio.timeout(STOP_S):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
             with dropped_requests():
                 await producer.client.close()

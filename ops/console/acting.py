@@ -94,7 +94,7 @@ def _asked(what: What, chat: Chat, by: str, text: str, mark: str) -> Asked | Non
     if what == "takeover":
         return take_over(contact, by)
     if what == "handback":
-        return hand_back(contact, by)
+        return hand_back(contact, by, chat.channel or None)
     if what == "say":
         return say(contact, text, by, chat.channel or None, mark)
     return closing(chat.conversation, by) if chat.conversation else None

@@ -137,7 +137,7 @@ class Board:
                 pause, retry = AGAIN_S, RETRY_S
                 self._tell(up=True)
             except StoreDown as error:
-                if self.store_up:
+                if retry == RETRY_S:
                     self._log.warning("MongoDB not reached", error=str(error))
                 pause, retry = retry, min(2 * retry, LONGEST_S)
                 self._tell(up=False)
@@ -155,3 +155,4 @@ class Board:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._doubted.wait()
+                await asyncio.sleep(RETRY_S)  # while it comes and goes, too, it is not read without a pause

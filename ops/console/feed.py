@@ -155,6 +155,8 @@ class Feed:
             self._board.put(entry)
         readers = [one for one in self._listeners if one.chat == conversation]
         bubbles = await self._bubbles(person, conversation) if readers else []
+        if not readers:
+            self._looking.settled(person)
         counts = self._board.counts()
         for one in list(self._listeners):
             patches = self._pages.counts(one.language, counts)

@@ -83,9 +83,11 @@ class Looking:
             contact, about = linked, await self._reads.contact(linked)
         known = list(about.last_conversations.values()) if about else []
         found = await self._reads.conversations_with(known) if known else []
-        # Messages are stored before their conversation: what it remembers need not be kept here, read or not.
-        self._overlay.absorbed(contact, {line.id for one in found for line in one.lines})
         return Person(contact, about, found, self._overlay.of(contact))
+
+    def settled(self, person: Person) -> None:
+        """Nobody reads it: what its conversations remember is stored, for messages are stored before them."""
+        self._overlay.absorbed(person.contact, {line.id for one in person.conversations for line in one.lines})
 
     def heard(self, contact: str, opened: str | None) -> Person:
         """Without the stores."""
@@ -105,6 +107,7 @@ class Looking:
         if contact is None:
             return None
         person = await self.person(contact)
+        stored = stored or person.stored(conversation)  # by now, perhaps
         if stored is None and conversation not in person.places:
             return None
         if stored and person.stored(conversation) is None:

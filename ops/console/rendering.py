@@ -105,7 +105,7 @@ class Pages:
 
 def masking(contact: str, about: ContactDocument | None, *, reveal: bool) -> Masking:
     """For everything that is told of one contact, texts of people included."""
-    known = [about.address, about.user_id, *about.addresses] if about else []
+    known = [about.address, about.user_id, *about.user_ids, *about.addresses] if about else []
     return Masking(contact, *(one for one in known if one), reveal=reveal)
 
 

@@ -46,7 +46,10 @@ async def _erased(reads: Reads, contact: str, first: int) -> list[dict[str, Any]
 
 async def _named(reads: Reads, now: ContactDocument) -> list[dict[str, Any]]:
     """What stands under this person's ids: the turn that learned of them looked at it, and it hardly changes since."""
-    stored = [await reads.contact(one) for one in dict.fromkeys(map(_key, now.user_ids))]
+    if not now.id.startswith("+"):
+        return []
+    ids_of = dict.fromkeys(map(_key, (*now.user_ids, now.user_id or "")))
+    stored = [await reads.contact(one) for one in ids_of if one]
     return [_plain(one) for one in stored if one]
 
 

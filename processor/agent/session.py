@@ -267,12 +267,14 @@ class Session:
 
         From then on the agent remembers what the client never saw: the next question goes to another session.
         """
+        event = protocol.event_of(frame)
+        told = event.get("event_id") if isinstance(event, dict) else None
+        number = told if isinstance(told, int) else 0
         if frame["type"] == "agent_response":
             self._unsolicited()
-        self.spent |= frame["type"] in {"agent_response", "client_tool_call", "queue_status", "error"}
-        event = protocol.event_of(frame)
-        number = event.get("event_id") if isinstance(event, dict) else None
-        self._floor = max(self._floor, number if isinstance(number, int) else 0)
+            self.spent |= number > self._floor  # else it only says again what was heard
+        self.spent |= frame["type"] in {"client_tool_call", "queue_status", "error"}
+        self._floor = max(self._floor, number)
 
     def _refused(self, frame: Frame) -> AgentError:
         event = frame.get("error_event") or frame

@@ -88,6 +88,10 @@ class World:
     async def run(self, run: Run[Delivery]) -> None:
         await self._turns.handle(run)
 
+    async def buried(self, event_id: str, event: Event) -> None:
+        record = self.record(event_id, event)
+        await self._turns.buried(record.position, ValueError("x"), record)
+
     async def together(self, *records: tuple[str, Event]) -> None:
         """One run, whose later records have come while it was at work."""
         first, *rest = (self.record(*one) for one in records)
@@ -204,6 +208,25 @@ async def test_what_was_undone_under_one_number_does_not_follow_to_the_next(worl
     await world.handle("SM2", message("START", user_id=USER))
     await world.handle("SM3", message("hola", user_id=USER, address=other), other)
     assert world.said[-1] == "re: hola"
+
+
+async def test_an_id_that_only_the_apology_saw_silences_nobody_again(world: World) -> None:
+    await world.handle("SM1", message("STOP", address=USER), USER)
+    await world.buried("SM2", message("rota", user_id=USER))
+    await world.handle("SM3", message("START"))
+    await world.handle("SM4", message("hola", user_id=USER))
+    assert world.said[-1] == "re: hola"
+
+
+async def test_a_hand_back_in_a_chat_is_for_that_chat(world: World) -> None:
+    second = "+14155230000"
+    await world.handle("SM1", message("uno", channel=second))
+    await world.handle("takeover_1", TakenOver(by="Marta"))
+    await world.handle("SM2", message("dos"))
+    await world.handle("handback_1", HandedBack(by="Marta", channel=second), at=NOW - timedelta(minutes=2))
+    found = await world.repository.open_conversation(CONTACT, second)
+    assert found
+    assert found.status == "active"
 
 
 async def test_an_id_that_a_joining_bubble_shows_is_learned_before_the_answer(world: World) -> None:

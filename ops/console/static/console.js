@@ -160,7 +160,7 @@
   const mark = () => [...crypto.getRandomValues(new Uint32Array(4))].map((one) => one.toString(36)).join("");
   document.addEventListener("htmx:beforeSwap", (event) => {
     const reply = $("#reply");
-    if (event.detail.target.id !== "chat" || !reply || !reply.value) return;
+    if (!event.detail.shouldSwap || event.detail.target.id !== "chat" || !reply || !reply.value) return;
     kept = { chat: $("#chat").dataset.chat, text: reply.value, mark: $("#mark").value, typing: reply === document.activeElement };
   });
   function restore() {
@@ -192,6 +192,7 @@
     if (event.target.id === "saying" && event.detail.xhr && event.detail.xhr.getResponseHeader("x-hilo-asked") === "yes") {
       const reply = $("#reply");
       reply.value = reply.value.startsWith(sent) ? reply.value.slice(sent.length) : reply.value;
+      kept = null;
       $("#mark").value = mark(); // the next text is another one, also where it has the same words
       reply.focus();
     }

@@ -331,6 +331,17 @@ async def test_a_story_that_learned_of_a_take_over_under_another_name_is_the_sam
     assert outcomes(await past.told()) == [("same", "stored"), ("same", "stored")]
 
 
+async def test_a_person_who_is_known_by_an_id_only_is_told_again(past: Past) -> None:
+    user = "MX.9f3c2ab41d"
+    for number in (1, 2):
+        about = {"address": user, "user_id": user, "message_sid": f"u{number}", "received_at": past.clock.now()}
+        await past.wrote((f"u{number}", message(f"hola {number}", **about)), contact=user)
+        past.clock.advance(60)
+    second = past.clock.now() - timedelta(seconds=90)
+    assert [one.state for one in await past.told(contact=user)] == ["same", "same"]
+    assert [one.state for one in await past.told(contact=user, begin=second)] == ["same"]
+
+
 async def test_offsets_choose_their_records(past: Past) -> None:
     for number in range(1, 5):
         await past.wrote(msg(past, f"hola {number}", number))

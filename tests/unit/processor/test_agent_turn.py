@@ -215,6 +215,15 @@ def test_what_comes_right_behind_the_end_is_unsolicited(monkeypatch: pytest.Monk
     assert len(script.sockets) == 2
 
 
+def test_who_only_repeats_itself_keeps_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(agent: ElevenLabsAgent) -> list[Any]:
+        return [(await agent.ask(question())).messages for _ in range(2)]
+
+    script = Script([(1, said("uno", 2)), (0, COMPLETE), (0, said("uno", 2))], [(1, said("dos", 3)), (0, COMPLETE)])
+    assert play(script, monkeypatch, scene) == [["uno"], ["dos"]]
+    assert len(script.sockets) == 1
+
+
 # Their queue
 
 
