@@ -526,7 +526,7 @@ async def test_a_number_that_cannot_send_stops_all_its_contacts_for_a_while(worl
         world, contact="MX.9f3c", to="MX.9f3c", turn="turn_2", parts=[{"send_id": "turn_2-1", "text": "a otra"}]
     )
     world.sim.open_window("MX.9f3c")
-    with pytest.raises(TwilioDown):
+    with pytest.raises(Wait):
         await world.handler.handle(run_of(delivery(other)))
     assert world.created == 1
     began = world.clock.now()
