@@ -17,7 +17,7 @@ from processor.agent.timing import Timing
 from sandbox.elevenlabs import AgentFixture, ElevenLabsSimulator
 from tests.conftest import FakeClock
 
-QUICK = Timing(connect=0.4, init=0.6, first=0.6, settle=0.05, close=0.1)
+QUICK = Timing(connect=2, init=1.5, first=1.5, settle=0.05, close=0.1)
 pytestmark = pytest.mark.expects_errors
 
 
