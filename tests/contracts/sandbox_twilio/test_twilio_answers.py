@@ -56,7 +56,8 @@ async def test_advanced_opt_out(sim: TwilioSimulator, hooks: Hooks) -> None:
     assert "OptOutType" not in hooks.requests[-1].form
     sim.configure(advanced_opt_out=True)
     await sim.inbound(USER, " stop ")
-    assert hooks.requests[-1].form["OptOutType"] == "STOP"
+    told = [one.form for one in hooks.requests if one.form.get("Body") == " stop "]  # the first may be repeated late
+    assert told[-1]["OptOutType"] == "STOP"
     assert sim.account.people.at(USER).traits.opted_out
     await sim.inbound(USER, "start")
     await sim.idle()
