@@ -6,6 +6,7 @@ from schemas.contact import Contact
 from schemas.events import CallCompleted, CallFacts
 
 __all__ = [
+    "LINK",
     "call_id",
     "close_id",
     "conversation_id",
@@ -14,9 +15,12 @@ __all__ = [
     "fence_id",
     "fingerprint",
     "halt_id",
+    "link_id",
     "part_id",
     "turn_id",
 ]
+
+LINK = "link_"
 
 
 def fingerprint(*parts: str) -> str:
@@ -65,6 +69,11 @@ def fence_id(contact: str) -> str:
 def halt_id(channel: str) -> str:
     """Of the row in `sends` that says a number cannot send."""
     return f"halt_{digest(channel)}"
+
+
+def link_id(user_id: str) -> str:
+    """Of the row in `contacts` that says whose story a user id's records go to."""
+    return f"{LINK}{user_id}"
 
 
 def erased_id(contact: str) -> str:

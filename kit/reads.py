@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from kit.ids import fence_id
+from kit.ids import LINK, fence_id, link_id
 from kit.mongo import Database, store_errors
 from schemas.documents import (
     CallDocument,
@@ -181,12 +181,12 @@ class Reads:
         """User ids whose records go to this contact's story."""
         with store_errors():
             found = await self._database.contacts.find({"linked_to": contact}, {"_id": 1}).to_list(None)
-        return sorted(one["_id"].removeprefix("link_") for one in found)
+        return sorted(one["_id"].removeprefix(LINK) for one in found)
 
     async def linked(self, user_id: str) -> str | None:
         """The contact whose story this user id's records go to."""
         with store_errors():
-            found = await self._database.contacts.find_one({"_id": f"link_{user_id}"})
+            found = await self._database.contacts.find_one({"_id": link_id(user_id)})
         return found["linked_to"] if found else None
 
     async def calls(self, contact: str) -> list[CallDocument]:

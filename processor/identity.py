@@ -13,7 +13,7 @@ from kit.kafka.outlet import Outlet
 from kit.logs import get_log
 from processor.repository import Repository
 from schemas.attributes import Envelope
-from schemas.contact import Contact, UnusableAddress, canonical, parse_address
+from schemas.contact import Contact, user_key
 from schemas.documents import ContactDocument
 from schemas.events import CloseRequested, Event, MessageReceived
 from schemas.topics import CONTACT_LOG
@@ -67,18 +67,9 @@ def seen_as(records: Sequence[Envelope[Event]]) -> list[str]:
     if not records[0].contact.startswith("+"):
         return []
     messages = [one.data for one in records if isinstance(one.data, MessageReceived)]
-    return sorted({_canonical(one.user_id or "") for one in messages} - {""})
+    return sorted({user_key(one.user_id or "") for one in messages} - {""})
 
 
 def unknown(contact: ContactDocument, records: Sequence[Envelope[Event]]) -> set[str]:
     """Those of the ids that come with these records which no turn of the contact has seen."""
-    return set(seen_as(records)) - {_canonical(one) for one in (*contact.user_ids, contact.user_id or "")}
-
-
-def _canonical(user_id: str) -> str:
-    """Empty for what is no id of theirs."""
-    try:
-        found = canonical(parse_address(user_id))
-    except UnusableAddress:
-        return ""
-    return "" if found.startswith("+") else found
+    return set(seen_as(records)) - {user_key(one) for one in (*contact.user_ids, contact.user_id or "")}

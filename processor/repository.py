@@ -50,7 +50,7 @@ class Repository:
         Somebody unknown may have been erased: their story goes on at its place, above the fence. One look for all, in
         the order of their ids: `erase` writes the tombstone first, so it has to be read last.
         """
-        stone, links = ids.erased_id(contact), {name: f"link_{name}" for name in names}
+        stone, links = ids.erased_id(contact), {name: ids.link_id(name) for name in names}
         wanted = [contact, stone, *links, *links.values()]
         with store_errors():
             cursor = self._database.contacts.find({"_id": {"$in": wanted}}).sort("_id", 1)
@@ -94,12 +94,12 @@ class Repository:
     async def linked(self, user_id: str) -> str | None:
         """The contact whose story this user id's records belong to."""
         with store_errors():
-            found = await self._database.contacts.find_one({"_id": f"link_{user_id}"})
+            found = await self._database.contacts.find_one({"_id": ids.link_id(user_id)})
         return found["linked_to"] if found else None
 
     async def link(self, user_id: str, contact: str) -> None:
         """The last link counts: who changes the number gets another id."""
-        name = f"link_{user_id}"
+        name = ids.link_id(user_id)
         with store_errors():
             await self._database.contacts.update_one(
                 {"_id": name}, {"$set": {"linked_to": contact, "rev": name}}, upsert=True

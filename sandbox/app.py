@@ -5,13 +5,11 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from kit.errors import HiloError, Misconfigured
 from kit.kafka import topics
-from kit.settings import KafkaSettings
 from sandbox.layout import Layout
 from sandbox.lives import Lives
 from sandbox.phone.app import Phone
@@ -150,10 +148,8 @@ class Sandbox:
             self._up(part, server)
 
     async def _provision(self) -> None:
-        alike: dict[str, Any] = {"kafka_topic_prefix": "", "kafka_security_protocol": "PLAINTEXT"}  # as the services
-        settings = KafkaSettings(kafka_bootstrap_servers=self.layout.kafka_servers, **alike, _env_file=None)
         try:
-            found = await topics.create(settings)
+            found = await topics.create(self.layout.kafka)
         except HiloError as error:
             raise StackError(f"The topics could not be created: {error}.") from error
         self._say(f"Topics: {sum(one.state == 'ok' for one in found)} of {len(found)} as the table says")

@@ -9,8 +9,9 @@ import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from kit.settings import KafkaSettings
 from sandbox.stack.jars import default_cache
 from sandbox.stack.ports import HOST, free_ports
 
@@ -70,6 +71,12 @@ class Layout:
     def env_file(self) -> Path:
         """For `. FILE` in another shell, so that every `hilo` command there speaks to this sandbox, on its clock."""
         return Path(self.data) / "env"
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """As the services have it, whatever this shell or a `.env` says of another Kafka."""
+        alike: dict[str, Any] = {"kafka_topic_prefix": "", "kafka_security_protocol": "PLAINTEXT"}
+        return KafkaSettings(kafka_bootstrap_servers=self.kafka_servers, **alike, _env_file=None)
 
     def url(self, part: str) -> str:
         return f"http://{HOST}:{getattr(self.ports, part)}"

@@ -19,6 +19,7 @@ __all__ = [
     "parse_address",
     "redact",
     "to_wire",
+    "user_key",
 ]
 
 Contact = NewType("Contact", str)
@@ -68,6 +69,15 @@ def canonical(address: Address) -> Contact:
         if pattern.fullmatch(address):
             return Contact(pattern.sub(replacement, address))
     return Contact(address)
+
+
+def user_key(text: str) -> str:
+    """The contact that a business-scoped user id is by itself; empty for what is no id of theirs."""
+    try:
+        found = canonical(parse_address(text))
+    except UnusableAddress:
+        return ""
+    return "" if found.startswith("+") else found
 
 
 def to_wire(address: str) -> str:

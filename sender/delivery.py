@@ -103,7 +103,7 @@ class DeliveryHandler:
 
     def _require_no_halt(self, glance: Glance) -> None:
         """Before anything is written: thousands may wait. The last look, immediately before the bytes, is the guard."""
-        if glance.halted_until and self._tools.clock.now() < glance.halted_until:
+        if glance.halted(self._tools.clock.now()):
             raise Wait("this number sends nothing for now", after=HALTED_S)
 
     def _turn_after(self, before: SendDocument | None) -> None:

@@ -65,6 +65,9 @@ class Glance:
     halted_until: datetime | None
     """Our number sends nothing before that."""
 
+    def halted(self, now: datetime) -> bool:
+        return self.halted_until is not None and now < self.halted_until
+
 
 class EffectLedger:
     """Writes an intent before its effect, so that a crash between the two is seen and never guessed away.

@@ -102,7 +102,7 @@ class Poster:
             raise _Withdrawn("lease")
         if not send.owed and set(glance.owed) - {send.id}:
             raise _Withdrawn("owed")
-        if glance.halted_until and self._tools.clock.now() < glance.halted_until:
+        if glance.halted(self._tools.clock.now()):
             raise _Withdrawn("halted")
 
     async def _step_back(self, send: SendDocument, reason: str) -> SendDocument:

@@ -5,7 +5,7 @@ from typing import Any
 
 from kit import ids
 from kit.reads import Reads
-from schemas.contact import UnusableAddress, canonical, parse_address
+from schemas.contact import user_key
 from schemas.documents import ContactDocument, Document, SendDocument, TurnDocument
 from schemas.replay import Person, Seen
 
@@ -48,16 +48,9 @@ async def _named(reads: Reads, now: ContactDocument) -> list[dict[str, Any]]:
     """What stands under this person's ids: the turn that learned of them looked at it, and it hardly changes since."""
     if not now.id.startswith("+"):
         return []
-    ids_of = dict.fromkeys(map(_key, (*now.user_ids, now.user_id or "")))
+    ids_of = dict.fromkeys(map(user_key, (*now.user_ids, now.user_id or "")))
     stored = [await reads.contact(one) for one in ids_of if one]
     return [_plain(one) for one in stored if one]
-
-
-def _key(user_id: str) -> str:
-    try:
-        return canonical(parse_address(user_id))
-    except UnusableAddress:
-        return ""
 
 
 async def _others(reads: Reads, person: ContactDocument, former: TurnDocument) -> Documents:

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 
 from kit.kafka import topics
-from kit.settings import KafkaSettings
 from sandbox.layout import Layout, Ports
 from sandbox.stack.child import Child
 from sandbox.stack.stack import Stack
@@ -133,7 +132,7 @@ async def path(*, plain: bool = False, counted: bool = False) -> AsyncIterator[t
         try:
             async with _uri(stack.mongodb_uri, counted=counted) as (uri, proxy):
                 layout = Layout(folder, layout.ports, kafka_servers=stack.bootstrap_servers, mongodb_uri=uri)
-                await topics.create(KafkaSettings(kafka_bootstrap_servers=layout.kafka_servers, _env_file=None))
+                await topics.create(layout.kafka)
                 async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
                     for part in (*WORLD, *(("ingress", "plain") if plain else OURS)):
                         children[part] = await _started(layout, part, folder)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from kit.kafka import topics
-from kit.settings import KafkaSettings
 from sandbox.layout import Layout, Ports
 from sandbox.stack.child import Child
 from sandbox.stack.ports import HOST, free_ports
@@ -142,7 +141,7 @@ class Fleet:
         self.layout = replace(
             self.layout, kafka_servers=self.stack.bootstrap_servers, mongodb_uri=self.stack.mongodb_uri
         )
-        await topics.create(KafkaSettings(kafka_bootstrap_servers=self.layout.kafka_servers, _env_file=None))
+        await topics.create(self.layout.kafka)
         self._say(f"Kafka and the store are up; logs in {self.folder}/logs")
         for part in WORLD:
             self._add(part, part, {})

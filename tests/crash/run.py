@@ -10,7 +10,6 @@ from kit.kafka.broker import client_options
 from kit.kafka.lag import lags
 from kit.kafka.outlet import Outlet
 from kit.metrics import Metrics
-from kit.settings import KafkaSettings
 from schemas.notices import AgentUnavailable
 from tests.crash.account import Account
 from tests.crash.chaos import Chaos
@@ -55,7 +54,7 @@ class CrashRun:
             await self.fleet.stop()
 
     async def _play(self, http: httpx.AsyncClient) -> None:
-        settings = KafkaSettings(kafka_bootstrap_servers=self.fleet.layout.kafka_servers, _env_file=None)
+        settings = self.fleet.layout.kafka
         outlet = Outlet(client_options(settings), "", SystemClock(), Metrics())
         self._notices = Notices(self.fleet.layout.kafka_servers)
         self._world = World(self.fleet.layout, http)

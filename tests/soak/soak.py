@@ -10,7 +10,6 @@ import httpx
 
 from kit.errors import BrokerDown
 from kit.kafka.lag import GroupLag, lags
-from kit.settings import KafkaSettings
 from tests.bench.dying import Dying
 from tests.bench.processes import Footprint, cpu_s, footprint
 from tests.crash.fleet import WORLD, Fleet
@@ -136,8 +135,7 @@ class Soak:
             return -1
 
     async def _lags(self) -> list[GroupLag]:
-        servers = self.fleet.layout.kafka_servers
-        return await lags(KafkaSettings(kafka_bootstrap_servers=servers, _env_file=None))
+        return await lags(self.fleet.layout.kafka)
 
     def _judge(self) -> None:
         for name in (*GROUPS, *WORLD, "kafka", "mongo"):
