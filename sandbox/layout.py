@@ -9,7 +9,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from kit.settings import KafkaSettings
 from sandbox.stack.jars import default_cache
@@ -75,8 +75,12 @@ class Layout:
     @property
     def kafka(self) -> KafkaSettings:
         """As the services have it, whatever this shell or a `.env` says of another Kafka."""
-        alike: dict[str, Any] = {"kafka_topic_prefix": "", "kafka_security_protocol": "PLAINTEXT"}
-        return KafkaSettings(kafka_bootstrap_servers=self.kafka_servers, **alike, _env_file=None)
+        return KafkaSettings(
+            kafka_bootstrap_servers=self.kafka_servers,
+            kafka_topic_prefix="",
+            kafka_security_protocol="PLAINTEXT",
+            _env_file=None,
+        )
 
     def url(self, part: str) -> str:
         return f"http://{HOST}:{getattr(self.ports, part)}"
