@@ -11,10 +11,9 @@ from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from kit.errors import BrokerDown, Misconfigured
-from kit.kafka import topics
+from kit.kafka import clients, topics
 from kit.kafka.broker import prefixed, ssl_context
 from kit.kafka.dead_letters import DeadLetters
-from kit.kafka.dropped import dropped_requests
 from kit.kafka.gauges import LaneGauges
 from kit.kafka.lanes import Subscription, executor
 from kit.kafka.subscriber import KeyedSubscriber, Timing, keyed
@@ -68,8 +67,7 @@ class Consumers:
         while True:
             try:
                 await self._require_topics()
-                with dropped_requests():
-                    await self._broker.start()
+                await clients.start(self._broker)
             except (BrokerDown, KafkaError, OSError) as error:
                 self._log.warning("Kafka not reached", error=str(error), retry_in_s=RETRY_S)
                 await self.stop()  # FastStream would start a second time what has started already

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from kit.clock import Clock
 from kit.errors import BrokerDown, Misconfigured, Poison
+from kit.kafka import clients
 from kit.kafka.dropped import dropped_requests
 from kit.kafka.refusal import refusal
 from kit.logs import get_log
@@ -122,7 +123,7 @@ class Outlet:
         self._metrics.observe("hilo_publish_seconds", self._clock.monotonic() - began, topic=topic)
 
     async def stop(self) -> None:
-        """At most three times STOP_S seconds; what is not acknowledged by then has failed for its sender."""
+        """At most three times STOP_S seconds, and one; what is not acknowledged by then has failed for its sender."""
         if self._supervisor:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
@@ -159,8 +160,7 @@ class Outlet:
                 + 64 * 1024,  # a dead letter of 1 MiB with its headers; topics cap the rest
             )
             try:
-                with dropped_requests():
-                    await producer.start()
+                await clients.start(producer)
             except (KafkaError, OSError) as error:
                 await _close(producer)
                 refused = await refusal(self._options)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaConnectionError, KafkaError
 from faststream import AckPolicy
 from faststream._internal.broker.registrator import Registrator
 from faststream._internal.endpoint.subscriber.call_item import CallsCollection
@@ -22,11 +22,12 @@ from faststream.kafka.subscriber.config import KafkaSubscriberConfig, KafkaSubsc
 from faststream.kafka.subscriber.specification import KafkaSubscriberSpecification
 from faststream.kafka.subscriber.usecase import LogicSubscriber
 
+from kit.kafka import clients
 from kit.kafka.committer import Committer
 from kit.kafka.delivery import Delivery, Raw
 from kit.kafka.dropped import dropped_requests
 from kit.kafka.gauges import LaneGauges
-from kit.lanes import LaneExecutor, Run, is_ours
+from kit.lanes import LaneExecutor, Run
 from kit.logs import get_log
 from kit.metrics import Metrics
 
@@ -125,13 +126,14 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
 
     async def _leave(self) -> None:
         try:
-            async with asyncio.timeout(self.timing.stop):
-                await super().stop()
+            with suppress(KafkaConnectionError), dropped_requests():  # of aiokafka's fetcher (aiokafka#647)
+                async with asyncio.timeout(self.timing.stop):
+                    await super().stop()
         except TimeoutError:
             self._logger.warning("the consumer did not stop in time", group=self.group_id)
-        except asyncio.CancelledError:
-            if is_ours():
-                raise  # otherwise it leaks out of aiokafka's fetcher (aiokafka#647)
+        finally:
+            if self.consumer is not None:
+                await clients.discard(self.consumer)
 
     async def revoked(self, partitions: Iterable[TopicPartition]) -> None:
         """Inside aiokafka's coordinator: heartbeats go on meanwhile."""

@@ -11,6 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from kit.errors import BrokerDown
+from kit.kafka import clients
 from kit.kafka.broker import client_options, prefixed
 from kit.kafka.dropped import dropped_requests
 from kit.kafka.refusal import not_reached
@@ -35,8 +36,8 @@ async def admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Raises BrokerDown, or Misconfigured where a broker answers and does not take us."""
     client = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=5000)
     try:
+        await clients.start(client)
         with dropped_requests():
-            await client.start()
             yield client
     except (KafkaError, OSError) as error:
         raise await not_reached(settings, error) from None

@@ -62,7 +62,7 @@ async def test_the_key_alone_asks_for_no_signed_url(sim: ElevenLabsSimulator, cl
 
 
 async def test_with_a_signed_url_the_handshake_carries_no_key(sim: ElevenLabsSimulator, http: PooledClient) -> None:
-    way = await SignedDoor(sim.url, "sk_sim", http, 1).way("a")
+    way = await SignedDoor(sim.url, "sk_sim", http, 10).way("a")
     assert way.url.startswith("ws://")
     assert way.headers == {}
     assert "signature" not in repr(way)

@@ -120,7 +120,7 @@ async def _interrupted(layout: Layout) -> None:
     """Ctrl-C in the middle: each letter is either put back and marked, or untouched."""
     await produce(layout, 4)
     await _listed(layout, 4)
-    command = ("deadletters", "redrive", "--all", "--yes", "--rate", "0.2")
+    command = ("deadletters", "redrive", "--all", "--yes", "--rate", "0.02")
     process = await hilo(*command, **layout.environment("ops"))
 
     async def one_is_back() -> bool:
