@@ -47,8 +47,10 @@ async def stop(consumer: AIOKafkaConsumer) -> None:
         await discard(consumer)
 
 
-async def discard(consumer: AIOKafkaConsumer) -> None:
+async def discard(consumer: AIOKafkaConsumer | None) -> None:
     """Whatever a stop has left: nothing, if it came to its end."""
+    if consumer is None:
+        return
     parts: list[Any] = [consumer._coordinator, consumer._fetcher]  # noqa: SLF001
     held = {one for part in parts if part for one in vars(part).values() if isinstance(one, asyncio.Task)}
     if consumer._fetcher:  # noqa: SLF001

@@ -132,8 +132,7 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
         except TimeoutError:
             self._logger.warning("the consumer did not stop in time", group=self.group_id)
         finally:
-            if self.consumer is not None:
-                await clients.discard(self.consumer)
+            await clients.discard(self.consumer)
 
     async def revoked(self, partitions: Iterable[TopicPartition]) -> None:
         """Inside aiokafka's coordinator: heartbeats go on meanwhile."""
