@@ -69,10 +69,11 @@ class TurnHandler:
         began = self._tools.clock.monotonic()
         _require_somebody(lane.records[0])
         ended: set[str] = set()
+        doubted = False
         while fresh := await self._undecided([one for one in lane.records if one.envelope.id not in ended]):
             if await self._links.forwarded(fresh):
                 return
-            contact = await self._known(fresh)
+            contact = await self._known(fresh, doubted=doubted)
             fresh = fresh[:1] if contact.opted_out else fresh  # each may be the one that says yes
             state = await self._repository.state(contact, self._channel(fresh[0], contact.channel))
             run, draft = await self._drafting.draft(lane, fresh, state, self._run, self._undecided)
@@ -85,6 +86,7 @@ class TurnHandler:
                     await self._repository.decide(turn)
             except AlreadyDecided:
                 self._drafting.drop(draft)
+                doubted = True
                 continue
             except BaseException:  # nobody knows if it is decided: the agent must not remember what nobody may ever see
                 self._drafting.drop(draft)
@@ -111,7 +113,7 @@ class TurnHandler:
 
     async def _apologise(self, record: Delivery) -> None:
         while fresh := await self._undecided([record]):
-            contact = await self._known(fresh)
+            contact = await self._known(fresh, doubted=True)
             state = await self._repository.state(contact, self._channel(record, contact.channel))
             run = self._run(fresh)
             turn = drafts.turn(run, state, decisions.buried(run, state, self._policy))
@@ -119,12 +121,16 @@ class TurnHandler:
                 await self._repository.decide(turn)
                 await self._finish(turn)
 
-    async def _known(self, fresh: Sequence[Delivery]) -> ContactDocument:
-        """The contact as its last turn left it, once what somebody decided and did not live to finish is finished."""
+    async def _known(self, fresh: Sequence[Delivery], *, doubted: bool) -> ContactDocument:
+        """The contact as its last turn left it.
+
+        `doubted`: what somebody decided and did not live to finish is looked for, and finished first. Its own record
+        has come again before these, and has done so; where not, it has their place, and `decide` says so.
+        """
         records = _envelopes(fresh)
         while True:
             contact, others = await self._repository.person(records[0].contact, seen_as(records))
-            older = await self._repository.turn_at(f"{contact.id}#{contact.seq + 1}")
+            older = await self._repository.turn_at(f"{contact.id}#{contact.seq + 1}") if doubted else None
             if older is None:
                 return await self._links.learn(contact, records, others)
             await self._finish(older)
