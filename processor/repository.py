@@ -87,7 +87,7 @@ class Repository:
     async def state(self, contact: ContactDocument, channel: str) -> State:
         """`contact` must be read first: the turn's place is taken from it, so a later change makes `decide` fail."""
         if not contact.rev:
-            return State(contact, None, None, None)  # nobody's turn has stored anything yet
+            return State(contact, None, None, None)  # a turn that is half stored has the place, and `decide` says so
         conversation = await self.open_conversation(contact.id, channel)
         last = contact.last_conversations.get(channel)
         former = await self.conversation(last) if conversation is None and last else None

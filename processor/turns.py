@@ -58,6 +58,8 @@ class TurnHandler:
         self._policy = policy
         self._links = links
         self._tools = tools
+        self._doubted: set[str] = set()
+        """Contacts with a turn that may be unfinished, and whose record will not come again."""
         self._stages = Stages(tools.metrics, tools.clock)
         self._log = get_log("turns")
 
@@ -69,11 +71,10 @@ class TurnHandler:
         began = self._tools.clock.monotonic()
         _require_somebody(lane.records[0])
         ended: set[str] = set()
-        doubted = False
         while fresh := await self._undecided([one for one in lane.records if one.envelope.id not in ended]):
             if await self._links.forwarded(fresh):
                 return
-            contact = await self._known(fresh, doubted=doubted)
+            contact = await self._known(fresh)
             fresh = fresh[:1] if contact.opted_out else fresh  # each may be the one that says yes
             state = await self._repository.state(contact, self._channel(fresh[0], contact.channel))
             run, draft = await self._drafting.draft(lane, fresh, state, self._run, self._undecided)
@@ -86,13 +87,14 @@ class TurnHandler:
                     await self._repository.decide(turn)
             except AlreadyDecided:
                 self._drafting.drop(draft)
-                doubted = True
+                self._doubted.add(contact.id)
                 continue
             except BaseException:  # nobody knows if it is decided: the agent must not remember what nobody may ever see
                 self._drafting.drop(draft)
                 raise
             with self._stages("publish"):
                 await self._finish(turn)
+            self._doubted.discard(turn.contact)
             ended.update(turn.events)
             self._drafting.after(draft)
             messages = [one.data for one in run.events if isinstance(one.data, MessageReceived)]
@@ -101,7 +103,10 @@ class TurnHandler:
 
     async def buried(self, _position: Position, _error: Exception, record: Delivery | None) -> None:
         """A client whose message went to `dead.letters` does not meet silence. Raises StoreDown, BrokerDown."""
-        if record is None or not isinstance(record.envelope.data, MessageReceived):
+        if record is None:
+            return
+        self._doubted.add(record.envelope.contact)
+        if not isinstance(record.envelope.data, MessageReceived):
             return
         try:
             _require_somebody(record)
@@ -113,7 +118,7 @@ class TurnHandler:
 
     async def _apologise(self, record: Delivery) -> None:
         while fresh := await self._undecided([record]):
-            contact = await self._known(fresh, doubted=True)
+            contact = await self._known(fresh)
             state = await self._repository.state(contact, self._channel(record, contact.channel))
             run = self._run(fresh)
             turn = drafts.turn(run, state, decisions.buried(run, state, self._policy))
@@ -121,15 +126,16 @@ class TurnHandler:
                 await self._repository.decide(turn)
                 await self._finish(turn)
 
-    async def _known(self, fresh: Sequence[Delivery], *, doubted: bool) -> ContactDocument:
-        """The contact as its last turn left it.
+    async def _known(self, fresh: Sequence[Delivery]) -> ContactDocument:
+        """The contact as it is stored.
 
-        `doubted`: what somebody decided and did not live to finish is looked for, and finished first. Its own record
-        has come again before these, and has done so; where not, it has their place, and `decide` says so.
+        In doubt, what somebody decided and did not live to finish is looked for, and finished first. Else not: its own
+        record has come again before these, and has done so; or it has their place, and `decide` says so.
         """
         records = _envelopes(fresh)
         while True:
             contact, others = await self._repository.person(records[0].contact, seen_as(records))
+            doubted = contact.id in self._doubted
             older = await self._repository.turn_at(f"{contact.id}#{contact.seq + 1}") if doubted else None
             if older is None:
                 return await self._links.learn(contact, records, others)

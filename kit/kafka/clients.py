@@ -2,23 +2,24 @@
 
 aiokafka 0.14 leaves open the socket on which a start asks for the metadata while it is cancelled. Its consumer's stop
 closes three things in turn; where the first one is cancelled or hangs, the others stay: fetches and heartbeats go on,
-and the group keeps a member that reads nothing.
+and the group keeps a member that reads nothing. And what it closes may swallow the cancellation of whoever waits for
+it, who would then go on as if nothing had been said. So nobody awaits these in their own task.
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 
 from kit.kafka.dropped import dropped_requests
 
-__all__ = ["STOP_S", "discard", "start", "stop"]
+__all__ = ["STOP_S", "discard", "start", "stop", "within"]
 
 STOP_S = 5.0
 CUT_OFF_S = 1.0
-"""For a start whose task is cancelled, to come to its end."""
+"""For a start whose task is cancelled, to come to its end; and for what a stop has left, once and again."""
+AGAIN_S = 0.1
 
 
 class Client(Protocol):
@@ -32,32 +33,59 @@ async def start(client: Client) -> None:
         with dropped_requests():
             await asyncio.shield(starting)
     finally:
-        await asyncio.wait({starting}, timeout=CUT_OFF_S)
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        try:
+            await asyncio.wait({starting}, timeout=CUT_OFF_S)
+        finally:
+            await _ended(starting)
+
+
+async def within(seconds: float, closing: Coroutine[Any, Any, None]) -> bool:
+    """Whether it came to a good end in that time. It is over in any case; raises nothing of its own."""
+    task = asyncio.create_task(closing)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        return task.done() and not task.cancelled() and task.exception() is None
+    finally:
+        await _ended(task)
 
 
 async def stop(consumer: AIOKafkaConsumer) -> None:
-    """After STOP_S at most it is gone, also where Kafka does not answer; raises nothing of aiokafka's."""
+    """Some STOP_S at most, also where Kafka does not answer; raises nothing of aiokafka's."""
     try:
-        with suppress(KafkaError, TimeoutError), dropped_requests():
-            async with asyncio.timeout(STOP_S):
-                await consumer.stop()
+        await within(STOP_S, consumer.stop())
     finally:
         await discard(consumer)
 
 
 async def discard(consumer: AIOKafkaConsumer | None) -> None:
-    """Whatever a stop has left: nothing, if it came to its end."""
+    """Whatever a stop has left: nothing, if it came to its end. Two CUT_OFF_S at most."""
     if consumer is None:
         return
+    consumer._closed = True  # noqa: SLF001
+    try:
+        await within(CUT_OFF_S, _quiet(consumer))
+    finally:
+        await within(CUT_OFF_S, consumer._client.close())  # noqa: SLF001
+
+
+async def _quiet(consumer: AIOKafkaConsumer) -> None:
+    """One that is cancelled may still begin another: until there is none."""
+    while held := [one for one in _tasks(consumer) if not one.done()]:
+        for task in held:
+            task.cancel()
+        await asyncio.wait(held, timeout=AGAIN_S)
+
+
+def _tasks(consumer: AIOKafkaConsumer) -> set[asyncio.Task[Any]]:
     parts: list[Any] = [consumer._coordinator, consumer._fetcher]  # noqa: SLF001
-    held = {one for part in parts if part for one in vars(part).values() if isinstance(one, asyncio.Task)}
-    if consumer._fetcher:  # noqa: SLF001
-        held |= consumer._fetcher._pending_tasks  # noqa: SLF001
-    for task in held:
+    found = {one for part in parts if part for one in vars(part).values() if isinstance(one, asyncio.Task)}
+    return found | (consumer._fetcher._pending_tasks if consumer._fetcher else set())  # noqa: SLF001
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancelled as often as it takes: aiokafka swallows some."""
+    while not task.done():
         task.cancel()
-    await asyncio.gather(*held, return_exceptions=True)
-    with suppress(KafkaError, OSError, TimeoutError), dropped_requests():
-        async with asyncio.timeout(STOP_S):
-            await consumer._client.close()  # noqa: SLF001
+        await asyncio.wait({task}, timeout=AGAIN_S)
+    if not task.cancelled():
+        task.exception()  # or asyncio would say that nobody has asked for it

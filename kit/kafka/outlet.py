@@ -7,7 +7,6 @@ whoever wanted them sends again with the same id.
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -201,15 +200,12 @@ class Outlet:
 
 
 async def _close(producer: AIOKafkaProducer) -> None:
+    closed = False
     try:
-        async with asyncio.timeout(STOP_S):
-            with dropped_requests():
-                await producer.stop()
-    except (TimeoutError, KafkaError):
-        await _drop(producer)
-    except asyncio.CancelledError:
-        await _drop(producer)
-        raise
+        closed = await clients.within(STOP_S, producer.stop())
+    finally:
+        if not closed:
+            await _drop(producer)
 
 
 async def _drop(producer: AIOKafkaProducer) -> None:
@@ -217,7 +213,4 @@ async def _drop(producer: AIOKafkaProducer) -> None:
     if task is not None:
         task.cancel()
         await asyncio.wait({task}, timeout=STOP_S)
-    with suppress(KafkaError, OSError, TimeoutError):  # a connection that a first close gave up raises its cancellation
-        async with asyncio.timeout(STOP_S):
-            with dropped_requests():
-                await producer.client.close()
+    await clients.within(STOP_S, producer.client.close())

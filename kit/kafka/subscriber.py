@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaConnectionError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream._internal.broker.registrator import Registrator
 from faststream._internal.endpoint.subscriber.call_item import CallsCollection
@@ -126,11 +126,8 @@ class KeyedSubscriber(LogicSubscriber[Run[Delivery]]):
 
     async def _leave(self) -> None:
         try:
-            with suppress(KafkaConnectionError), dropped_requests():  # of aiokafka's fetcher (aiokafka#647)
-                async with asyncio.timeout(self.timing.stop):
-                    await super().stop()
-        except TimeoutError:
-            self._logger.warning("the consumer did not stop in time", group=self.group_id)
+            if not await clients.within(self.timing.stop, super().stop()):
+                self._logger.warning("the consumer did not stop, and is dropped", group=self.group_id)
         finally:
             await clients.discard(self.consumer)
 

@@ -42,7 +42,7 @@ async def admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     except (KafkaError, OSError) as error:
         raise await not_reached(settings, error) from None
     finally:
-        await client.close()
+        await clients.within(clients.STOP_S, client.close())
 
 
 async def create(settings: KafkaSettings, partitions: int | None = None) -> list[Finding]:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator, NoGroupCoordinator
@@ -85,6 +87,28 @@ async def test_a_start_that_is_cut_off(
     monkeypatch.setattr(AIOKafkaConnection, "send", noted)
     task = asyncio.create_task(opens(kafka, tools))
     await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("opens", [_reading, _administering, _publishing])
+async def test_a_cancellation_that_a_closing_swallows(
+    kafka: KafkaSettings, tools: Tools, opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As aiokafka's does while it waits for a task of its own: whoever was cancelled must not go on."""
+    closing = asyncio.Event()
+    close: Any = AIOKafkaClient.close
+
+    async def swallowing(self: AIOKafkaClient) -> None:
+        closing.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await close(self)
+
+    monkeypatch.setattr(AIOKafkaClient, "close", swallowing)
+    task = asyncio.create_task(opens(kafka, tools))
+    await closing.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
