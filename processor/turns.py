@@ -59,7 +59,7 @@ class TurnHandler:
         self._links = links
         self._tools = tools
         self._doubted: set[str] = set()
-        """Contacts with a turn that may be unfinished, and whose record will not come again."""
+        """Contacts that may have an unfinished turn whose record does not come again."""
         self._stages = Stages(tools.metrics, tools.clock)
         self._log = get_log("turns")
 
@@ -103,13 +103,11 @@ class TurnHandler:
 
     async def buried(self, _position: Position, _error: Exception, record: Delivery | None) -> None:
         """A client whose message went to `dead.letters` does not meet silence. Raises StoreDown, BrokerDown."""
-        if record is None:
-            return
-        self._doubted.add(record.envelope.contact)
-        if not isinstance(record.envelope.data, MessageReceived):
+        if record is None or not isinstance(record.envelope.data, MessageReceived):
             return
         try:
             _require_somebody(record)
+            self._doubted.add(record.envelope.contact)
             await self._apologise(record)
         except DependencyDown:
             raise

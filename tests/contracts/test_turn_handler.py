@@ -242,6 +242,19 @@ async def test_another_record_finds_an_unfinished_turn_in_its_way(world: World) 
     assert [turn.done for turn in await world.turns()] == [True, True]
 
 
+async def test_an_unfinished_turn_costs_one_question_in_vain_also_if_it_cannot_be_finished_at_once(
+    world: World,
+) -> None:
+    with pytest.raises(Killed):
+        await world.process(Fate(1)).handle([world.record("e1", message("uno"))])
+    process, record = world.process(Fate(1)), world.record("e2", message("dos"))
+    with pytest.raises(Killed):
+        await process.handle([record])
+    await process.handle([record])
+    assert [question.text for question in world.agent.questions] == ["uno", "dos", "dos"]
+    assert world.box.texts == ["Sobre «uno»:", "dime más.", "Sobre «dos»:", "dime más."]
+
+
 async def test_the_same_record_twice_is_answered_once(world: World) -> None:
     record = world.record("e1", message())
     await world.process().handle([record])
