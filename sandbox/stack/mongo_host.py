@@ -19,7 +19,6 @@ jpype: Any = import_module("jpype")  # its annotations are partial, and what it 
 HEAP_MB = 768
 CACHE_MB = 256  # H2's own 16 hold some 3,000 turns: then every look at an index reads a page and builds it again
 COMMIT_DELAY_MS = 1  # H2Backend(path) leaves 1 s: kill -9 then loses up to 1.2 s of acknowledged writes, now 10 ms
-LEAST_FULL = 40  # %; H2's own 90 lets it write what is there again and again, every COMMIT_DELAY_MS, under load
 STORE = "store.mv"
 STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -32,7 +31,7 @@ def start_jvm(jars: list[str]) -> None:
 
 def open_store(path: Path) -> Any:
     builder = jpype.JClass("org.h2.mvstore.MVStore$Builder")()
-    store = builder.fileName(str(path)).cacheSize(CACHE_MB).autoCompactFillRate(LEAST_FULL).open()
+    store = builder.fileName(str(path)).cacheSize(CACHE_MB).open()
     store.setAutoCommitDelay(COMMIT_DELAY_MS)
     return store
 
