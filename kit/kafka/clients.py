@@ -7,7 +7,7 @@ it, who would then go on as if nothing had been said. So nobody awaits these in 
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer
@@ -20,6 +20,7 @@ STOP_S = 5.0
 CUT_OFF_S = 1.0
 """For a start whose task is cancelled, to come to its end; and for what a stop has left, once and again."""
 AGAIN_S = 0.1
+Task = asyncio.Task[Any]
 
 
 class Client(Protocol):
@@ -36,7 +37,7 @@ async def start(client: Client) -> None:
         try:
             await asyncio.wait({starting}, timeout=CUT_OFF_S)
         finally:
-            await _ended(starting)
+            await _ended(lambda: {starting})
 
 
 async def within(seconds: float, closing: Coroutine[Any, Any, None]) -> bool:
@@ -46,7 +47,7 @@ async def within(seconds: float, closing: Coroutine[Any, Any, None]) -> bool:
         await asyncio.wait({task}, timeout=seconds)
         return task.done() and not task.cancelled() and task.exception() is None
     finally:
-        await _ended(task)
+        await _ended(lambda: {task})
 
 
 async def stop(consumer: AIOKafkaConsumer) -> None:
@@ -63,29 +64,21 @@ async def discard(consumer: AIOKafkaConsumer | None) -> None:
         return
     consumer._closed = True  # noqa: SLF001
     try:
-        await within(CUT_OFF_S, _quiet(consumer))
+        await within(CUT_OFF_S, _ended(lambda: _tasks(consumer)))
     finally:
         await within(CUT_OFF_S, consumer._client.close())  # noqa: SLF001
 
 
-async def _quiet(consumer: AIOKafkaConsumer) -> None:
-    """One that is cancelled may still begin another: until there is none."""
-    while held := [one for one in _tasks(consumer) if not one.done()]:
-        for task in held:
-            task.cancel()
-        await asyncio.wait(held, timeout=AGAIN_S)
-
-
-def _tasks(consumer: AIOKafkaConsumer) -> set[asyncio.Task[Any]]:
+def _tasks(consumer: AIOKafkaConsumer) -> set[Task]:
     parts: list[Any] = [consumer._coordinator, consumer._fetcher]  # noqa: SLF001
     found = {one for part in parts if part for one in vars(part).values() if isinstance(one, asyncio.Task)}
     return found | (consumer._fetcher._pending_tasks if consumer._fetcher else set())  # noqa: SLF001
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Cancelled as often as it takes: aiokafka swallows some."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=AGAIN_S)
-    if not task.cancelled():
-        task.exception()  # or asyncio would say that nobody has asked for it
+async def _ended(left: Callable[[], set[Task]]) -> None:
+    """Cancelled as often as it takes: aiokafka swallows some, and one that is cancelled may still begin another."""
+    while held := {one for one in left() if not one.done()}:
+        for task in held:
+            task.cancel()
+        await asyncio.wait(held, timeout=AGAIN_S)
+    await asyncio.gather(*left(), return_exceptions=True)  # or asyncio would say that nobody has asked what they raised
