@@ -20,6 +20,7 @@ from kit.mongo import Database, Mongo
 from kit.service import Tools
 from kit.settings import KafkaSettings, MongoSettings
 from sandbox.stack.stack import Stack
+from tests.running import connected
 
 PARTITIONS = 3
 # A phone number in any spelling that has a sign, and the secrets that tests and simulators use.
@@ -171,10 +172,5 @@ async def kafka(stack: Stack) -> KafkaSettings:
 
 @pytest.fixture
 async def outlet(kafka: KafkaSettings, tools: Tools) -> AsyncIterator[Outlet]:
-    from kit.kafka.broker import client_options
-
-    outlet = Outlet(client_options(kafka), kafka.kafka_topic_prefix, tools.clock, tools.metrics)
-    await outlet.start()
-    await outlet.wait_ready(10)
-    yield outlet
-    await outlet.stop()
+    async with connected(kafka, tools) as running:
+        yield running

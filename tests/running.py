@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from kit.errors import BrokerDown
-from kit.kafka.broker import prefixed
+from kit.kafka.broker import client_options, prefixed
 from kit.kafka.groupless import groupless
 from kit.kafka.outlet import Outlet
-from kit.service import Service
+from kit.service import Service, Tools
 from kit.settings import KafkaSettings
 from schemas.attributes import WireRecord
 
-__all__ = ["eventually", "records", "running", "taken"]
+__all__ = ["connected", "eventually", "records", "running", "taken"]
 
 
 async def eventually(seen: Callable[[], Awaitable[bool]], what: str, within: float = 15.0) -> None:
@@ -43,6 +43,18 @@ async def running(service: Service) -> AsyncIterator[Service]:
     finally:
         stopping.set()
         await task
+
+
+@asynccontextmanager
+async def connected(settings: KafkaSettings, tools: Tools) -> AsyncIterator[Outlet]:
+    """An outlet that has reached Kafka."""
+    outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
+    await outlet.start()
+    try:
+        await outlet.wait_ready(10)
+        yield outlet
+    finally:
+        await outlet.stop()
 
 
 async def records(

@@ -14,7 +14,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator, NoGroupCoordin
 from aiokafka.protocol.metadata import MetadataRequest
 
 from kit.kafka import clients
-from kit.kafka.broker import client_options, prefixed
+from kit.kafka.broker import prefixed
 from kit.kafka.consumers import Consumers
 from kit.kafka.dead_letters import DeadLetters
 from kit.kafka.delivery import Delivery
@@ -27,6 +27,7 @@ from kit.lanes import Run
 from kit.service import Tools
 from kit.settings import KafkaSettings
 from schemas.topics import CALL_COMPLETED
+from tests.running import connected
 
 Opens = Callable[[KafkaSettings, Tools], Coroutine[Any, Any, None]]
 Close = Callable[[Any], Awaitable[None]]
@@ -59,12 +60,17 @@ async def _administering(settings: KafkaSettings, _: Tools) -> None:
 
 
 async def _publishing(settings: KafkaSettings, tools: Tools) -> None:
-    outlet = Outlet(client_options(settings), settings.kafka_topic_prefix, tools.clock, tools.metrics)
-    await outlet.start()
-    try:
-        await outlet.wait_ready(10)
-    finally:
-        await outlet.stop()
+    async with connected(settings, tools):
+        pass
+
+
+async def _cancelled(work: Coroutine[Any, Any, None], when: asyncio.Event) -> None:
+    """And says so."""
+    task = asyncio.create_task(work)
+    await when.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 @pytest.mark.parametrize("opens", [_reading, _administering, _publishing])
@@ -85,11 +91,7 @@ async def test_a_start_that_is_cut_off(
         return send(self, request, *args, **named)
 
     monkeypatch.setattr(AIOKafkaConnection, "send", noted)
-    task = asyncio.create_task(opens(kafka, tools))
-    await asked.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await _cancelled(opens(kafka, tools), asked)
 
 
 @pytest.mark.parametrize("opens", [_reading, _administering, _publishing])
@@ -107,11 +109,7 @@ async def test_a_cancellation_that_a_closing_swallows(
         await close(self)
 
     monkeypatch.setattr(AIOKafkaClient, "close", swallowing)
-    task = asyncio.create_task(opens(kafka, tools))
-    await closing.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await _cancelled(opens(kafka, tools), closing)
 
 
 async def test_a_start_that_has_no_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from kit.service import Tools
 from kit.settings import KafkaSettings
 from schemas.attributes import WireRecord
 from schemas.topics import CALL_COMPLETED
-from tests.running import eventually, taken
+from tests.running import connected, eventually, taken
 
 GOOD = WireRecord(b"k", b'{"phone_number": "+5215512345678", "clientName": "Ana"}', [])
 Drop = Callable[[type, str], list[str]]
@@ -138,12 +138,8 @@ async def test_an_outlet_that_is_over_ends_its_process(kafka: KafkaSettings, too
 
 async def test_an_outlet_connects_again(kafka: KafkaSettings, tools: Tools, drop: Drop) -> None:
     happened = drop(AIOKafkaProducer, "start")
-    outlet = Outlet(client_options(kafka), kafka.kafka_topic_prefix, tools.clock, tools.metrics)
-    await outlet.start()
-    try:
-        await outlet.wait_ready(10)
-    finally:
-        await outlet.stop()
+    async with connected(kafka, tools):
+        pass
     assert happened == ["dropped", "went through"]
 
 
